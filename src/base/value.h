@@ -34,15 +34,24 @@ namespace bulwark {
 class Value;
 
 // What an engine may put in a Value that base knows nothing of: a type, an optional, an IP address.
-// Immutable; lives as long as the arena (or the static storage) that it was made in.
+// Immutable; lives as long as the arena (or the static storage) that it was made in. The destructor
+// is not virtual, so that a final class of views can be made with Arena::New; one that owns memory
+// is made with Arena::Own. `tag` lets an engine tell its own classes apart without a virtual call.
 class Opaque {
  public:
-  virtual ~Opaque() = default;
+  explicit constexpr Opaque(uint32_t tag = 0) : tag_(tag) {}
+  uint32_t tag() const { return tag_; }
   // The name of its type as users see it: "net.IP".
   virtual std::string_view TypeName() const = 0;
   virtual bool Equals(const Opaque& other) const { return this == &other; }
   virtual uint64_t Hash() const { return reinterpret_cast<uintptr_t>(this); }
   virtual std::string ToString() const { return std::string(TypeName()); }
+
+ protected:
+  ~Opaque() = default;
+
+ private:
+  uint32_t tag_;
 };
 
 class Value {

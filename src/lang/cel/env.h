@@ -1,0 +1,122 @@
+#pragma once
+
+// CEL from text to result (cel-spec, github.com/cel-expr/cel-spec, and what Kubernetes adds).
+//
+//   auto env = BW_TRY(cel::Env::Create({.variables = {{"object", cel::Type::Dyn()}}}));
+//   auto program = BW_TRY(env->Compile("object.spec.replicas > 1"));
+//   cel::Evaluator evaluator;                               // one a thread, used again and again
+//   Value bindings[] = {object};                            // in the order of Env::variables()
+//   cel::Outcome out = evaluator.Run(program, bindings);    // out.value, valid until the next Run()
+//
+// Env and Program are immutable and may be used by any number of threads at once.
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/value.h"
+#include "lang/cel/ast.h"
+#include "lang/cel/cost.h"
+#include "lang/cel/library.h"
+
+namespace bulwark::cel {
+
+struct Limits {
+  size_t max_source_bytes = 100'000;
+  int max_depth = 250;          // nesting of the source
+  size_t max_nodes = 100'000;   // after macro expansion
+  uint64_t max_cost = UINT64_MAX;      // of one run; tracked only if set or asked for
+  size_t max_value_bytes = size_t{64} << 20;  // of one string or list made by an expression
+};
+
+struct Variable {
+  std::string name;  // may be qualified: "a.b"
+  Type type;
+};
+
+struct EnvOptions {
+  std::string container;
+  std::vector<Variable> variables;
+  std::vector<const Library*> libraries;  // beside the standard library
+  std::shared_ptr<const TypeProvider> types;
+  bool standard_macros = true;
+  bool optional_syntax = true;                       // a.?b, a[?b], [?x], {?k: v}
+  bool cross_type_numeric_comparisons = true;        // 1 < 2.0
+  bool homogeneous_aggregate_literals = false;       // [1, 'a'] does not check
+  Limits limits;
+};
+
+class Program;
+
+class Env {
+ public:
+  static Result<std::shared_ptr<const Env>> Create(EnvOptions options);
+  virtual ~Env() = default;
+
+  // Each fails with Code::kInvalid and RenderIssues() as message; the issues alone through `issues`.
+  virtual Result<std::shared_ptr<Ast>> Parse(std::string_view source,
+                                             std::vector<Issue>* issues = nullptr) const = 0;
+  virtual Result<std::shared_ptr<Ast>> Check(std::shared_ptr<Ast> parsed,
+                                             std::vector<Issue>* issues = nullptr) const = 0;
+  // Parse, check and plan.
+  virtual Result<std::shared_ptr<const Program>> Compile(
+      std::string_view source, std::vector<Issue>* issues = nullptr) const = 0;
+  // Plans an Ast that was checked, or only parsed (then names are resolved at run time).
+  virtual Result<std::shared_ptr<const Program>> Plan(std::shared_ptr<const Ast> ast) const = 0;
+
+  virtual const EnvOptions& options() const = 0;
+  const std::vector<Variable>& variables() const { return options().variables; }
+  // All overloads of a function, or nullptr.
+  virtual const FunctionDecl* FindFunction(std::string_view name) const = 0;
+  virtual const Macro* FindMacro(std::string_view name, bool receiver, int arg_count) const = 0;
+  // A constant or type name by its full name.
+  virtual const Constant* FindConstant(std::string_view name) const = 0;
+  // Candidate full names of an identifier under the container, most qualified first (langdef.md,
+  // "Name Resolution").
+  virtual std::vector<std::string> Candidates(std::string_view name) const = 0;
+};
+
+// "variable.field.*" whose value is not known yet (partial evaluation). Elements: a name, an index,
+// or a wildcard (nullopt).
+struct AttributePattern {
+  std::string variable;
+  std::vector<std::optional<Value>> qualifiers;
+};
+
+struct RunOptions {
+  bool track_cost = false;           // Outcome::cost is filled
+  uint64_t max_cost = UINT64_MAX;    // overrides the Env's when smaller
+  std::span<const AttributePattern> unknowns;
+  const Authorizer* authorizer = nullptr;
+};
+
+struct Outcome {
+  Value value;        // may be an error or an unknown (values.h)
+  uint64_t cost = 0;  // if tracked
+  bool ok() const { return !IsErrorOrUnknown(value); }
+};
+
+// Runs programs; holds the memory of the last result. Not thread-safe: one a thread.
+class Evaluator {
+ public:
+  Evaluator();
+  ~Evaluator();
+  Evaluator(Evaluator&&) noexcept;
+  // `bindings[i]` is the value of Env::variables()[i]. The outcome is valid until the next Run(),
+  // unless an arena is given: then until that arena's end.
+  Outcome Run(const Program& program, std::span<const Value> bindings,
+              const RunOptions& options = {}, Arena* arena = nullptr);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// An error value with its place in the source, as RenderIssues() draws it.
+std::string RenderRuntimeError(const Program& program, const Value& error);
+const Ast& AstOf(const Program& program);
+
+}  // namespace bulwark::cel
