@@ -1,0 +1,60 @@
+#include <gtest/gtest.h>
+
+#include "model/finding.h"
+#include "model/report.h"
+
+namespace bulwark {
+namespace {
+
+TEST(Severity, ReadsTheWordsOfOthers) {
+  for (int i = 0; i < kSeverities; ++i) {
+    auto severity = static_cast<Severity>(i);
+    EXPECT_EQ(ParseSeverity(SeverityName(severity)), severity);
+  }
+  EXPECT_EQ(ParseSeverity("Emergency"), Severity::kCritical);
+  EXPECT_EQ(ParseSeverity("IMPORTANT"), Severity::kHigh);
+  EXPECT_EQ(ParseSeverity("moderate"), Severity::kMedium);
+  EXPECT_EQ(ParseSeverity("hgih"), std::nullopt);
+  EXPECT_GT(Severity::kCritical, Severity::kHigh);
+}
+
+TEST(Text, RendersArgumentsAndLeavesTheRest) {
+  EXPECT_EQ(Render("container {c} uses {what}{", {{"c", "web"}}), "container web uses {what}{");
+  EXPECT_EQ(Render("{a}{a}", {{"a", "{a}"}}), "{a}{a}");
+  EXPECT_EQ((Text{"x", ""}.In(Language::kChinese)), "x");
+  EXPECT_EQ((Text{"x", "甲"}.In(ParseLanguage("zh_CN.UTF-8"))), "甲");
+}
+
+TEST(FindingId, DependsOnEachPartAndOnNothingElse) {
+  Asset a{.group = "apps", .version = "v1", .kind = "Deployment", .ns = "shop", .name = "web"};
+  Asset newer = a;
+  newer.version = "v2";
+  EXPECT_EQ(a.Key(), newer.Key());
+  EXPECT_EQ(a.Key(), "/apps/Deployment/shop/web");
+  EXPECT_EQ(FindingId("c", a.Key(), "p"), FindingId("c", newer.Key(), "p"));
+  EXPECT_NE(FindingId("c", a.Key(), "p"), FindingId("c", a.Key(), "q"));
+  EXPECT_NE(FindingId("c", a.Key(), "p"), FindingId("d", a.Key(), "p"));
+  EXPECT_EQ(FindingId("c", "k", "p").size(), 32U);
+}
+
+TEST(Tally, ScoresByWeightAndNeverRoundsUpToPerfect) {
+  Tally t;
+  EXPECT_EQ(t.Score(), 100);
+  t.Add(Severity::kCritical, Status::kFail, false);
+  t.Add(Severity::kCritical, Status::kPass, false);
+  EXPECT_EQ(t.Score(), 50);
+  EXPECT_EQ(t.PassedPercent(), 50);
+  t.Add(Severity::kCritical, Status::kPass, false, 100000);
+  EXPECT_EQ(t.Score(), 99);
+  Tally excused;
+  excused.Add(Severity::kHigh, Status::kFail, true);
+  EXPECT_EQ(excused.Score(), 100);
+  EXPECT_EQ(excused.failed, 0U);
+  excused.Add(Severity::kLow, Status::kNotApplicable, false);
+  EXPECT_EQ(excused.total(), 1U);
+  excused.Merge(t);
+  EXPECT_EQ(excused.total(), t.total() + 1);
+}
+
+}  // namespace
+}  // namespace bulwark
