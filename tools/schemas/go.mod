@@ -1,0 +1,3 @@
+module bulwark/tools/schemas
+
+go 1.22
