@@ -56,5 +56,46 @@ TEST(Tally, ScoresByWeightAndNeverRoundsUpToPerfect) {
   EXPECT_EQ(excused.total(), t.total() + 1);
 }
 
+Finding Make(std::string name, std::string check, Severity severity) {
+  return {.check = std::move(check),
+          .severity = severity,
+          .asset = {.group = "apps", .version = "v1", .kind = "Deployment", .ns = "n", .name = std::move(name)},
+          .evidence = {.path = "spec.x[0]", .value = "true", .place = {"a.yaml", 3, 4, 3, 8}},
+          .args = {{"who", "me"}, {"empty", ""}}};
+}
+
+TEST(Findings, GivesBackWhatWasPutIn) {
+  Findings all;
+  Finding f = Make("web", "c1", Severity::kHigh);
+  f.excused = Excused{.reason = "because", .owner = "team"};
+  all.Add(f, "spec.x[web]");
+  Finding out = all[0];
+  EXPECT_EQ(out.check, "c1");
+  EXPECT_EQ(out.asset, f.asset);
+  EXPECT_EQ(out.evidence.place.ToString(), "a.yaml:3:4");
+  EXPECT_EQ(out.args, f.args);
+  EXPECT_EQ(out.excused->owner, "team");
+  EXPECT_EQ(out.id, FindingId("c1", f.asset.Key(), "spec.x[web]"));
+}
+
+TEST(Findings, SortsMergedOnesTheSameWhateverTheOrder) {
+  Findings a, b, ab, ba;
+  a.Add(Make("web", "c1", Severity::kLow), "p");
+  a.Add(Make("api", "c2", Severity::kLow), "p");
+  Finding excused = Make("web", "c2", Severity::kCritical);
+  excused.excused = Excused{.reason = "r"};
+  b.Add(excused, "p");
+  b.Add(Make("api", "c1", Severity::kLow), "p");
+  ab.Merge(a), ab.Merge(b), ab.Sort();
+  ba.Merge(b), ba.Merge(a), ba.Sort();
+  std::vector<std::string> order;
+  for (Finding f : ab) order.push_back(f.asset.name + " " + f.check);
+  EXPECT_EQ(order, (std::vector<std::string>{"api c1", "api c2", "web c2", "web c1"}));
+  for (size_t i = 0; i < ab.size(); ++i) EXPECT_EQ(ab[i].id, ba[i].id);
+  EXPECT_EQ(ab[2].excused->reason, "r");
+  ab.Filter([](const Finding& f) { return f.asset.name == "web"; });
+  EXPECT_EQ(ab.size(), 2U);
+}
+
 }  // namespace
 }  // namespace bulwark

@@ -11,6 +11,7 @@
 
 #include "model/check.h"
 #include "model/finding.h"
+#include "model/findings.h"
 
 namespace bulwark {
 
@@ -65,7 +66,7 @@ struct Report {
   std::string kubernetes;   // the target version, "1.34"
   std::vector<CheckInfo> checks;        // those that ran, by id
   std::vector<Framework> frameworks;    // those asked for with --framework, else all
-  std::vector<Finding> findings;        // sorted: asset key, severity, check, path
+  Findings findings;                    // sorted: asset key, worst first, check, place
   std::vector<AssetTally> assets;       // sorted by key
   std::vector<Unread> unread;
   std::vector<std::string> warnings;    // "exception 3 matches nothing"

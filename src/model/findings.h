@@ -1,0 +1,90 @@
+#pragma once
+
+// Findings: very many findings in little memory. What repeats (assets, paths, values, names of files)
+// is stored once; a finding is some forty bytes, and is put together when it is looked at.
+//
+//   for (Finding f : report.findings) …      // by value
+//
+// Not thread-safe while being filled; each worker fills its own, and Merge() joins them.
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/arena.h"
+#include "model/finding.h"
+
+namespace bulwark {
+
+class Findings {
+ public:
+  // `stable_path` is Evidence::path with list indices replaced by names where items have them; it
+  // goes into the id and nowhere else. Finding::id is made on reading.
+  void Add(const Finding& finding, std::string_view stable_path);
+  void Merge(const Findings& other);
+  // By asset key, then worst first, check, path.
+  void Sort();
+  // Keeps those for which `keep` is true.
+  void Filter(const std::function<bool(const Finding&)>& keep);
+
+  size_t size() const { return rows_.size(); }
+  bool empty() const { return rows_.empty(); }
+  Finding operator[](size_t i) const;
+  // For writers that need only one thing of it.
+  const Asset& AssetOf(size_t i) const { return assets_[rows_[i].asset]; }
+  Severity SeverityOf(size_t i) const { return static_cast<Severity>(rows_[i].severity); }
+  std::string_view CheckOf(size_t i) const { return text_[rows_[i].check]; }
+  bool IsExcused(size_t i) const { return rows_[i].excused != 0; }
+  Status StatusOf(size_t i) const { return static_cast<Status>(rows_[i].status); }
+  // Changes what is found out late.
+  void SetFixable(size_t i, bool fixable) { rows_[i].fixable = fixable; }
+  void SetNew(size_t i, bool is_new) { rows_[i].is_new = is_new; }
+
+  class Iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = Finding;
+    using difference_type = std::ptrdiff_t;
+    Iterator(const Findings* all, size_t at) : all_(all), at_(at) {}
+    Finding operator*() const { return (*all_)[at_]; }
+    Iterator& operator++() {
+      ++at_;
+      return *this;
+    }
+    bool operator==(const Iterator&) const = default;
+
+   private:
+    const Findings* all_;
+    size_t at_;
+  };
+  Iterator begin() const { return {this, 0}; }
+  Iterator end() const { return {this, size()}; }
+
+ private:
+  struct Row {
+    uint32_t asset, check, path, stable_path, value, container, file, args;
+    uint32_t line, column, end_line, end_column;
+    uint16_t excused;  // index in excuses_, 0: not
+    uint8_t severity : 4, status : 4;
+    uint8_t fixable : 1, is_new : 1;
+  };
+  uint32_t Intern(std::string_view text);
+  uint32_t InternAsset(const Asset& asset);
+
+  std::vector<Row> rows_;
+  std::vector<Asset> assets_;
+  std::vector<std::string> asset_keys_;
+  std::vector<Excused> excuses_{{}};
+  Arena arena_;
+  std::vector<std::string_view> text_;
+  std::unordered_map<std::string_view, uint32_t> text_index_;
+  std::unordered_map<std::string, uint32_t> asset_index_;
+};
+
+}  // namespace bulwark
