@@ -2,7 +2,8 @@
 
 // Arena: memory that is given out quickly and given back all at once. A document lives in one; an
 // engine uses one for each query. Only trivially destructible things belong in it, except what is
-// handed over with Own(). Not thread-safe; what was built in it may be read by any number of threads.
+// handed over with Own(). Not thread-safe; what was built in it may be read by any number of
+// threads.
 
 #include <cstddef>
 #include <cstdint>
@@ -19,7 +20,8 @@ namespace bulwark {
 
 class Arena {
  public:
-  // The first block is allocated on first use; `first_block` is its size in bytes, later ones double.
+  // The first block is allocated on first use; `first_block` is its size in bytes, later ones
+  // double.
   explicit Arena(size_t first_block = 4096) : next_block_(first_block) {}
   Arena(Arena&&) noexcept;
   Arena& operator=(Arena&&) noexcept;

@@ -68,10 +68,11 @@ std::optional<Path> ParsePath(std::string_view text) {
 }
 
 void AppendKey(std::string& path, std::string_view key) {
-  if (IsPlain(key) && !(IsNumber(key) && path.empty())) {
+  if (IsPlain(key) && !IsNumber(key)) {
     if (!path.empty()) path += '.';
     path += key;
-  } else if (!IsNumber(key) && key.find_first_of("[]\"\\") == std::string_view::npos && !key.empty()) {
+  } else if (!IsNumber(key) && key.find_first_of("[]\"\\") == std::string_view::npos &&
+             !key.empty()) {
     path += '[';
     path += key;
     path += ']';
@@ -111,7 +112,8 @@ const Value* FindDeepest(const Value& root, const Path& path, size_t* depth) {
     const Value* next = nullptr;
     if (step.IsIndex()) {
       auto items = at->items();
-      if (static_cast<size_t>(step.index) < items.size()) next = &items[static_cast<size_t>(step.index)];
+      if (static_cast<size_t>(step.index) < items.size())
+        next = &items[static_cast<size_t>(step.index)];
     } else {
       next = at->Find(step.key);
     }

@@ -40,9 +40,9 @@ enum class Code {
 
 std::string_view CodeName(Code code);
 
-// Why an operation failed. `id` is a stable message id ("yaml.alias_bomb") under which a translation
-// is found; `message` is the English text, with arguments already in it, and `args` are those
-// arguments by name. One pointer wide; cheap to move, deep to copy.
+// Why an operation failed. `id` is a stable message id ("yaml.alias_bomb") under which a
+// translation is found; `message` is the English text, with arguments already in it, and `args` are
+// those arguments by name. One pointer wide; cheap to move, deep to copy.
 class [[nodiscard]] Error {
  public:
   struct Arg {
@@ -87,7 +87,7 @@ class [[nodiscard]] Result {
  public:
   using value_type = T;
 
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}     // NOLINT: implicit
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit
   template <typename U>
     requires(std::is_convertible_v<U &&, T> && !std::is_same_v<std::remove_cvref_t<U>, T> &&
@@ -129,9 +129,10 @@ class [[nodiscard]] Result {
 }  // namespace bulwark
 
 // The value of a Result, or a return of its error from the enclosing function.
-#define BW_TRY(expression)                                                      \
-  __extension__({                                                               \
-    auto bw_result = (expression);                                              \
-    if (!bw_result.has_value()) [[unlikely]] return std::move(bw_result).error(); \
-    std::move(bw_result).value();                                               \
+#define BW_TRY(expression)                   \
+  __extension__({                            \
+    auto bw_result = (expression);           \
+    if (!bw_result.has_value()) [[unlikely]] \
+      return std::move(bw_result).error();   \
+    std::move(bw_result).value();            \
   })

@@ -79,7 +79,8 @@ Digits TakeApart(std::string_view text) {
     ++i;
     bool minus = i < text.size() && text[i] == '-';
     if (i < text.size() && (text[i] == '-' || text[i] == '+')) ++i;
-    for (; i < text.size(); ++i) exponent = std::min<int64_t>(exponent * 10 + (text[i] - '0'), 1'000'000'000);
+    for (; i < text.size(); ++i)
+      exponent = std::min<int64_t>(exponent * 10 + (text[i] - '0'), 1'000'000'000);
     if (minus) exponent = -exponent;
   }
   size_t zeros = out.digits.find_first_not_of('0');

@@ -18,7 +18,8 @@ std::optional<int> ParseMinorVersion(std::string_view text) {
   int minor = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), minor);
   if (error != std::errc() || minor < 0 || minor > 999) return std::nullopt;
-  // "1.34.4", "1.30+", "1.29-gke.1": what follows the minor version is a patch, and says nothing here.
+  // "1.34.4", "1.30+", "1.29-gke.1": what follows the minor version is a patch, and says nothing
+  // here.
   bool whole = end == text.data() + text.size();
   if (!whole && !(major && (*end == '.' || *end == '+' || *end == '-'))) return std::nullopt;
   return minor;
@@ -97,7 +98,8 @@ std::optional<PodTemplate> FindPodTemplate(const Value& object,
   GroupVersionKind id = Object(object).gvk();
   bool named = false;
   auto matches = [&](const PodTemplatePath& path) {
-    return (path.kind == "*" || path.kind == id.kind) && (path.group == "*" || path.group == id.group);
+    return (path.kind == "*" || path.kind == id.kind) &&
+           (path.group == "*" || path.group == id.group);
   };
   for (const PodTemplatePath& path : more) {
     if (!matches(path)) continue;

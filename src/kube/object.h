@@ -77,8 +77,8 @@ inline constexpr std::string_view kContainerLists[] = {"containers", "initContai
 // The controller among metadata.ownerReferences (controller: true), or null.
 Value ControllerOf(const Value& object);
 
-// Whether a label selector selects: LabelSelector (matchLabels and matchExpressions) or a plain map of
-// labels. An empty selector selects everything; null selects nothing.
+// Whether a label selector selects: LabelSelector (matchLabels and matchExpressions) or a plain map
+// of labels. An empty selector selects everything; null selects nothing.
 bool Selects(const Value& selector, const Value& labels);
 
 // Kinds whose name ends in List and that have items.

@@ -27,7 +27,8 @@ TEST(PodTemplate, IsFoundInEachKind) {
   Value spec = Map(arena, {{"containers", Value::EmptyArray()}});
   Value tmpl = Map(arena, {{"spec", spec}});
   auto object = [&](const char* api, const char* kind, Value body) {
-    return Map(arena, {{"apiVersion", Value::String(api)}, {"kind", Value::String(kind)}, {"spec", body}});
+    return Map(arena,
+               {{"apiVersion", Value::String(api)}, {"kind", Value::String(kind)}, {"spec", body}});
   };
   EXPECT_EQ(PathToString(FindPodTemplate(object("v1", "Pod", spec))->at->spec), "spec");
   Value with_template = Map(arena, {{"template", tmpl}});
@@ -38,11 +39,13 @@ TEST(PodTemplate, IsFoundInEachKind) {
   Value cron = Map(arena, {{"jobTemplate", Map(arena, {{"spec", with_template}})}});
   EXPECT_EQ(PathToString(FindPodTemplate(object("batch/v1", "CronJob", cron))->at->spec),
             "spec.jobTemplate.spec.template.spec");
-  EXPECT_TRUE(FindPodTemplate(object("argoproj.io/v1alpha1", "Rollout", with_template)).has_value());
+  EXPECT_TRUE(
+      FindPodTemplate(object("argoproj.io/v1alpha1", "Rollout", with_template)).has_value());
   EXPECT_FALSE(FindPodTemplate(object("v1", "Service", with_template)).has_value());
   EXPECT_FALSE(FindPodTemplate(object("apps/v1", "Deployment", Value::Int(3))).has_value());
 
-  PodTemplatePath own{"Widget", "example.com", *ParsePath("spec.pods.meta"), *ParsePath("spec.pods.spec")};
+  PodTemplatePath own{"Widget", "example.com", *ParsePath("spec.pods.meta"),
+                      *ParsePath("spec.pods.spec")};
   Value widget = object("example.com/v1", "Widget", Map(arena, {{"pods", tmpl}}));
   EXPECT_FALSE(FindPodTemplate(widget).has_value());
   EXPECT_TRUE(FindPodTemplate(widget, {&own, 1}).has_value());
@@ -56,7 +59,8 @@ TEST(Selects, AsLabelSelectorsDo) {
   EXPECT_TRUE(Selects(Map(arena, {{"app", Value::String("web")}}), labels));
   EXPECT_FALSE(Selects(Map(arena, {{"app", Value::String("db")}}), labels));
   auto expression = [&](const char* op, std::initializer_list<Value> values) {
-    Value e = Map(arena, {{"key", Value::String("app")}, {"operator", Value::String(op)},
+    Value e = Map(arena, {{"key", Value::String("app")},
+                          {"operator", Value::String(op)},
                           {"values", Value::Array(arena, {values.begin(), values.size()})}});
     return Map(arena, {{"matchExpressions", Value::Array(arena, {{e}})}});
   };

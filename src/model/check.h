@@ -14,14 +14,14 @@
 namespace bulwark {
 
 struct CheckInfo {
-  std::string id;        // "privileged-container"
+  std::string id;  // "privileged-container"
   Severity severity = Severity::kUnknown;
   std::string category;  // health, image, network, resources, security, access, secrets
   Text title, description, why, remedy, message;
-  std::vector<std::string> mitre;                         // "T1611"
+  std::vector<std::string> mitre;                            // "T1611"
   std::map<std::string, std::vector<std::string>> controls;  // framework id → control ids
   bool has_fix = false;
-  std::string origin;    // the file it came from
+  std::string origin;  // the file it came from
 };
 
 struct Control {
@@ -30,7 +30,7 @@ struct Control {
 };
 
 struct Framework {
-  std::string id;       // "pss-baseline"
+  std::string id;  // "pss-baseline"
   std::string version;
   std::string url;
   Text title;

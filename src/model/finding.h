@@ -42,7 +42,7 @@ std::string_view StatusName(Status status);
 // Where something stands in a source file. Lines and columns count from 1; columns are bytes.
 struct Place {
   std::string file;  // as the user named it; "-" for standard input; empty for a cluster
-  uint32_t line = 0, column = 0;  // 0: not known
+  uint32_t line = 0, column = 0;          // 0: not known
   uint32_t end_line = 0, end_column = 0;  // just past its end; 0: not known
   // "deploy.yaml:27:11"
   std::string ToString() const;
@@ -50,8 +50,8 @@ struct Place {
 
 // What an assessment rests on.
 struct Evidence {
-  std::string path;       // "spec.template.spec.containers[0].securityContext.privileged"
-  std::string value;      // what is there, as JSON (at most 200 bytes, secrets masked); empty: absent
+  std::string path;   // "spec.template.spec.containers[0].securityContext.privileged"
+  std::string value;  // what is there, as JSON (at most 200 bytes, secrets masked); empty: absent
   std::string container;  // the container's name, where one is concerned
   Place place;
 };
@@ -63,13 +63,13 @@ struct Excused {
 };
 
 struct Finding {
-  std::string id;        // hash of check, asset key and stable evidence path (also SARIF's fingerprint)
-  std::string check;     // Check::id
+  std::string id;  // hash of check, asset key and stable evidence path (also SARIF's fingerprint)
+  std::string check;  // Check::id
   Severity severity = Severity::kUnknown;
   Status status = Status::kFail;  // kFail or kError
   Asset asset;
   Evidence evidence;
-  MessageArgs args;      // of Check::message; of an error: {"error", text}
+  MessageArgs args;  // of Check::message; of an error: {"error", text}
   std::optional<Excused> excused;
   bool fixable = false;  // a fix was made and passes the check
   bool is_new = false;   // not in the baseline that was given

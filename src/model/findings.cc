@@ -128,7 +128,8 @@ void Findings::Sort() {
   auto ranks = [](const auto& texts) {
     std::vector<uint32_t> order(texts.size()), rank(texts.size());
     for (uint32_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return texts[a] < texts[b]; });
+    std::sort(order.begin(), order.end(),
+              [&](uint32_t a, uint32_t b) { return texts[a] < texts[b]; });
     for (uint32_t i = 0; i < order.size(); ++i) rank[order[i]] = i;
     return rank;
   };

@@ -59,7 +59,11 @@ TEST(Tally, ScoresByWeightAndNeverRoundsUpToPerfect) {
 Finding Make(std::string name, std::string check, Severity severity) {
   return {.check = std::move(check),
           .severity = severity,
-          .asset = {.group = "apps", .version = "v1", .kind = "Deployment", .ns = "n", .name = std::move(name)},
+          .asset = {.group = "apps",
+                    .version = "v1",
+                    .kind = "Deployment",
+                    .ns = "n",
+                    .name = std::move(name)},
           .evidence = {.path = "spec.x[0]", .value = "true", .place = {"a.yaml", 3, 4, 3, 8}},
           .args = {{"who", "me"}, {"empty", ""}}};
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-// The result of an inspection, as every writer (table, json, sarif, junit, html, markdown, csv) gets
-// it. Text is chosen on writing.
+// The result of an inspection, as every writer (table, json, sarif, junit, html, markdown, csv)
+// gets it. Text is chosen on writing.
 
 #include <array>
 #include <cstdint>
@@ -32,7 +32,7 @@ struct Tally {
 
 // An input, or a part of one, that could not be read.
 struct Unread {
-  std::string what;   // a file, an object, "secrets in namespace prod"
+  std::string what;  // a file, an object, "secrets in namespace prod"
   Place place;
   std::string error;
 };
@@ -47,7 +47,7 @@ struct AssetTally {
 // A fix that passed its check, as a change of a source file.
 struct FileFix {
   std::string file;
-  std::string diff;                  // unified
+  std::string diff;                   // unified
   std::vector<std::string> findings;  // Finding::id of those that it closes
   // Replacements by byte offset in the original file, for SARIF.
   struct Replacement {
@@ -61,15 +61,15 @@ struct FileFix {
 
 struct Report {
   std::string tool_version;
-  std::string started;      // RFC 3339
-  std::string target;       // what was inspected, as the user named it
-  std::string kubernetes;   // the target version, "1.34"
-  std::vector<CheckInfo> checks;        // those that ran, by id
-  std::vector<Framework> frameworks;    // those asked for with --framework, else all
-  Findings findings;                    // sorted: asset key, worst first, check, place
-  std::vector<AssetTally> assets;       // sorted by key
+  std::string started;                // RFC 3339
+  std::string target;                 // what was inspected, as the user named it
+  std::string kubernetes;             // the target version, "1.34"
+  std::vector<CheckInfo> checks;      // those that ran, by id
+  std::vector<Framework> frameworks;  // those asked for with --framework, else all
+  Findings findings;                  // sorted: asset key, worst first, check, place
+  std::vector<AssetTally> assets;     // sorted by key
   std::vector<Unread> unread;
-  std::vector<std::string> warnings;    // "exception 3 matches nothing"
+  std::vector<std::string> warnings;  // "exception 3 matches nothing"
   std::vector<FileFix> fixes;
   Tally total;
   std::map<std::string, Tally> by_category, by_namespace, by_check;

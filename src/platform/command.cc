@@ -30,7 +30,9 @@ Result<std::string> ReadStdin(size_t limit) {
   for (;;) {
     ssize_t n = ::read(STDIN_FILENO, buffer, sizeof buffer);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return Error(Code::kUnavailable, std::string("reading standard input: ") + std::strerror(errno));
+    if (n < 0)
+      return Error(Code::kUnavailable,
+                   std::string("reading standard input: ") + std::strerror(errno));
     if (n == 0) return text;
     if (text.size() + static_cast<size_t>(n) > limit) {
       return Error(Code::kLimit, "standard input is larger than the limit of " +

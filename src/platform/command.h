@@ -3,9 +3,9 @@
 // How commands meet the world: everything that a command reads or writes beside its arguments comes
 // through Env, so that a test runs it in process and sees what a user would see.
 //
-// A feature offers `void AddCommands(CLI::App& app, Env& env, int& exit_code)` in its commands.cc; the
-// callbacks that it registers set the exit code: 0 clean, 1 findings at or above --fail-on, 2 usage
-// or input error, 3 internal error.
+// A feature offers `void AddCommands(CLI::App& app, Env& env, int& exit_code)` in its commands.cc;
+// the callbacks that it registers set the exit code: 0 clean, 1 findings at or above --fail-on, 2
+// usage or input error, 3 internal error.
 
 #include <chrono>
 #include <functional>
