@@ -40,6 +40,12 @@ class CostContext {
   virtual Range SizeOf(const Expr* operand) = 0;
   virtual std::optional<Range> KnownSizeOf(const Expr* operand) = 0;
   virtual Type TypeOf(const Expr* operand) = 0;
+  // The size range of the elements of a list operand: the hints for its path + "@items" (without a
+  // path where the operand has none, so that they may answer by type); {0, kMaxCost} if unknown.
+  virtual Range ElementSizeOf(const Expr* list) {
+    static_cast<void>(list);
+    return {0, kMaxCost};
+  }
   virtual const SizeHints* hints() = 0;
 };
 
