@@ -107,7 +107,9 @@ void AppendBase64(std::string& out, std::string_view bytes) {
   AppendBase64To(out, bytes, kStandardAlphabet, true);
 }
 
-Result<std::string> Base64Decode(std::string_view text, Base64 alphabet, Padding padding) {
+namespace {
+
+Result<std::string> Decode(std::string_view text, Base64 alphabet, Padding padding, bool any_bits) {
   auto wrong = [](size_t at, const char* why) {
     return Error(Code::kInvalid, "base64.malformed",
                  "malformed base64 at byte " + std::to_string(at) + ": " + why,
@@ -134,14 +136,29 @@ Result<std::string> Base64Decode(std::string_view text, Base64 alphabet, Padding
     }
   }
   if (text.size() % 4 == 2) {
-    if ((bits & 15) != 0) return wrong(text.size() - 1, "unused bits are not zero");
+    if (!any_bits && (bits & 15) != 0) return wrong(text.size() - 1, "unused bits are not zero");
     out += static_cast<char>(bits >> 4);
   } else if (text.size() % 4 == 3) {
-    if ((bits & 3) != 0) return wrong(text.size() - 1, "unused bits are not zero");
+    if (!any_bits && (bits & 3) != 0) return wrong(text.size() - 1, "unused bits are not zero");
     out += static_cast<char>(bits >> 10);
     out += static_cast<char>(bits >> 2);
   }
   return out;
+}
+
+}  // namespace
+
+Result<std::string> Base64Decode(std::string_view text, Base64 alphabet, Padding padding) {
+  return Decode(text, alphabet, padding, false);
+}
+
+Result<std::string> Base64DecodeLikeGo(std::string_view text) {
+  std::string one_line;
+  one_line.reserve(text.size());
+  for (char c : text) {
+    if (c != '\r' && c != '\n') one_line += c;
+  }
+  return Decode(one_line, Base64::kStandard, Padding::kYes, true);
 }
 
 std::string HexEncode(std::string_view bytes) {

@@ -50,6 +50,9 @@ void AppendBase64(std::string& out, std::string_view bytes);
 // Strict: the padding as told, no other characters (no line breaks), unused bits zero.
 Result<std::string> Base64Decode(std::string_view text, Base64 alphabet = Base64::kStandard,
                                  Padding padding = Padding::kYes);
+// As Go's base64.StdEncoding reads it, and so Kubernetes a Secret: line breaks are passed over,
+// unused bits may be anything.
+Result<std::string> Base64DecodeLikeGo(std::string_view text);
 
 std::string HexEncode(std::string_view bytes);  // lower case
 Result<std::string> HexDecode(std::string_view text);

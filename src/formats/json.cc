@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "formats/document_builder.h"
 
 namespace bulwark {
 
@@ -56,7 +57,8 @@ class Parser {
         end_(text.data() + text.size()),
         arena_(arena),
         options_(options),
-        positions_(positions) {}
+        positions_(positions),
+        builder_(arena, positions) {}
 
   Result<Value> Parse() {
     size_t limit = std::min<size_t>(options_.max_bytes, UINT32_MAX - options_.origin.offset);
@@ -73,10 +75,10 @@ class Parser {
     if (positions_ != nullptr) positions_->Begin(text_, options_.origin);
     BW_TRY(Document());
     if (positions_ != nullptr) {
-      positions_->SetRoot(ranges_[0]);
+      positions_->SetRoot(builder_.range(0));
       positions_->Finish();
     }
-    return slots_[0];
+    return builder_.slot(0);
   }
 
  private:
@@ -95,7 +97,7 @@ class Parser {
       if (*at_ == '{' || *at_ == '[') {
         if (frames_.size() >= options_.max_depth) return TooDeep();
         bool map = *at_++ == '{';
-        frames_.push_back({map, slots_.size(), begin});
+        frames_.push_back({map, builder_.size(), begin});
         SkipSpace();
         if (at_ == end_ || *at_ != (map ? '}' : ']')) {
           if (map) BW_TRY(Key("a key or '}'"));
@@ -276,72 +278,23 @@ class Parser {
     return c;
   }
 
-  // Moves the slots of the innermost container into the arena and puts the container in their
-  // place.
   Result<> Close() {
     Frame frame = frames_.back();
     frames_.pop_back();
-    std::span<const Value> slots(slots_.data() + frame.first, slots_.size() - frame.first);
-    const SourceMap::Range* ranges = ranges_.data() + frame.first;
-    Value container;
+    SourceMap::Range range = {frame.begin, Offset()};
     if (!frame.map) {
-      std::span<const Value> items = arena_.Copy<Value>(slots);
-      container = Value::Array(items);
-      if (positions_ != nullptr) positions_->AddItems(items, ranges);
-    } else {
-      container = BW_TRY(CloseMap(slots, ranges));
+      builder_.CloseArray(frame.first, range);
+    } else if (auto twice = builder_.CloseMap(frame.first, range, options_.duplicate_keys)) {
+      return ErrorAt(
+          text_, builder_.range(*twice).begin, options_.origin, Code::kInvalid,
+          "json.duplicate_key",
+          "the key " + Quote(builder_.slot(*twice).AsString()) + " stands here a second time");
     }
-    slots_.resize(frame.first);
-    ranges_.resize(frame.first);
-    slots_.push_back(container);
-    ranges_.push_back({frame.begin, Offset()});
     return Ok{};
   }
 
-  Result<Value> CloseMap(std::span<const Value> slots, const SourceMap::Range* ranges) {
-    std::span<const Value> pairs = arena_.Copy<Value>(slots);
-    std::span<const Value::Entry> entries(reinterpret_cast<const Value::Entry*>(pairs.data()),
-                                          pairs.size() / 2);
-    Value map = MapBuilder::FromUnique(arena_, entries);
-    // A map with a key twice finds the first one only.
-    size_t twice = 0;
-    while (twice < entries.size() &&
-           map.Find(entries[twice].key.AsString()) == &entries[twice].value) {
-      ++twice;
-    }
-    if (twice == entries.size()) [[likely]] {
-      if (positions_ != nullptr) positions_->AddEntries(entries, ranges);
-      return map;
-    }
-    if (!options_.duplicate_keys) {
-      std::string_view key = entries[twice].key.AsString();
-      return ErrorAt(text_, ranges[twice * 2].begin, options_.origin, Code::kInvalid,
-                     "json.duplicate_key", "the key " + Quote(key) + " stands here a second time");
-    }
-    auto* unique = arena_.Array<Value::Entry>(entries.size());
-    std::vector<SourceMap::Range> unique_ranges;
-    size_t count = 0;
-    std::vector<size_t> place(entries.size());
-    for (size_t i = 0; i < entries.size(); ++i) {
-      auto first = static_cast<size_t>(
-          reinterpret_cast<const Value::Entry*>(map.Find(entries[i].key.AsString()) - 1) -
-          entries.data());
-      if (first == i) {
-        place[i] = count++;
-        new (&unique[place[i]]) Value::Entry(entries[i]);
-        unique_ranges.insert(unique_ranges.end(), ranges + i * 2, ranges + i * 2 + 2);
-      } else {
-        unique[place[first]].value = entries[i].value;
-        std::copy_n(ranges + i * 2, 2, unique_ranges.begin() + static_cast<long>(place[first]) * 2);
-      }
-    }
-    if (positions_ != nullptr) positions_->AddEntries({unique, count}, unique_ranges.data());
-    return MapBuilder::FromUnique(arena_, {unique, count});
-  }
-
   void Push(Value value, const char* begin) {
-    slots_.push_back(value);
-    ranges_.push_back({static_cast<uint32_t>(begin - text_.data()), Offset()});
+    builder_.Push(value, {static_cast<uint32_t>(begin - text_.data()), Offset()});
   }
 
   std::string_view Keep(std::string_view text) {
@@ -377,8 +330,7 @@ class Parser {
   const JsonOptions& options_;
   SourceMap* positions_;
   std::vector<Frame> frames_;
-  std::vector<Value> slots_;
-  std::vector<SourceMap::Range> ranges_;  // one a slot
+  DocumentBuilder builder_;
 };
 
 // The significant digits of a number's spelling and the power of ten of the last: 1.50e3 → "15", 2.

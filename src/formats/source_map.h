@@ -77,9 +77,6 @@ class SourceMap {
     static_assert(sizeof(Value::Entry) == 2 * sizeof(Value));
     Add(reinterpret_cast<const Value*>(entries.data()), entries.size() * 2, true, ranges);
   }
-  // The ranges that were added last: a container's, while it is at hand (for merge keys).
-  size_t next_range() const { return ranges_.size(); }
-  const Range* range_at(size_t index) const { return ranges_.data() + index; }
   void Finish();
 
  private:
