@@ -6,7 +6,8 @@
 //   auto program = BW_TRY(env->Compile("object.spec.replicas > 1"));
 //   cel::Evaluator evaluator;                               // one a thread, used again and again
 //   Value bindings[] = {object};                            // in the order of Env::variables()
-//   cel::Outcome out = evaluator.Run(program, bindings);    // out.value, valid until the next Run()
+//   cel::Outcome out = evaluator.Run(program, bindings);    // out.value, valid until the next
+//   Run()
 //
 // Env and Program are immutable and may be used by any number of threads at once.
 
@@ -26,9 +27,9 @@ namespace bulwark::cel {
 
 struct Limits {
   size_t max_source_bytes = 100'000;
-  int max_depth = 250;          // nesting of the source
-  size_t max_nodes = 100'000;   // after macro expansion
-  uint64_t max_cost = UINT64_MAX;      // of one run; tracked only if set or asked for
+  int max_depth = 250;                        // nesting of the source
+  size_t max_nodes = 100'000;                 // after macro expansion
+  uint64_t max_cost = UINT64_MAX;             // of one run; tracked only if set or asked for
   size_t max_value_bytes = size_t{64} << 20;  // of one string or list made by an expression
 };
 
@@ -43,9 +44,9 @@ struct EnvOptions {
   std::vector<const Library*> libraries;  // beside the standard library
   std::shared_ptr<const TypeProvider> types;
   bool standard_macros = true;
-  bool optional_syntax = true;                       // a.?b, a[?b], [?x], {?k: v}
-  bool cross_type_numeric_comparisons = true;        // 1 < 2.0
-  bool homogeneous_aggregate_literals = false;       // [1, 'a'] does not check
+  bool optional_syntax = true;                  // a.?b, a[?b], [?x], {?k: v}
+  bool cross_type_numeric_comparisons = true;   // 1 < 2.0
+  bool homogeneous_aggregate_literals = false;  // [1, 'a'] does not check
   Limits limits;
 };
 
@@ -56,7 +57,8 @@ class Env {
   static Result<std::shared_ptr<const Env>> Create(EnvOptions options);
   virtual ~Env() = default;
 
-  // Each fails with Code::kInvalid and RenderIssues() as message; the issues alone through `issues`.
+  // Each fails with Code::kInvalid and RenderIssues() as message; the issues alone through
+  // `issues`.
   virtual Result<std::shared_ptr<Ast>> Parse(std::string_view source,
                                              std::vector<Issue>* issues = nullptr) const = 0;
   virtual Result<std::shared_ptr<Ast>> Check(std::shared_ptr<Ast> parsed,
@@ -87,8 +89,8 @@ struct AttributePattern {
 };
 
 struct RunOptions {
-  bool track_cost = false;           // Outcome::cost is filled
-  uint64_t max_cost = UINT64_MAX;    // overrides the Env's when smaller
+  bool track_cost = false;         // Outcome::cost is filled
+  uint64_t max_cost = UINT64_MAX;  // overrides the Env's when smaller
   std::span<const AttributePattern> unknowns;
   const Authorizer* authorizer = nullptr;
 };

@@ -47,6 +47,8 @@ struct CallEstimate {
 };
 // What a call cost, given what it did (cel-go: interpreter.CallCost).
 using ActualCost = uint64_t (*)(std::span<const Value> args, const Value& result);
+// What costs take a value's size to be: what size() gives, 1 for what has none.
+uint64_t ActualSize(const Value&);
 // What a call may cost, before it is made (cel-go: checker.EstimateCallCost). nullopt: the default, 1.
 using EstimatedCost = std::optional<CallEstimate> (*)(CostContext&, const Expr* target,
                                                       std::span<const Expr* const> args);
@@ -75,13 +77,17 @@ class MacroContext {
   virtual Arena& arena() = 0;
   virtual std::string_view accumulator() const = 0;  // "@result"
   virtual std::nullptr_t Fail(const Expr* at, std::string message) = 0;  // reports an issue
-  // Makers in terms of New().
+  // Makers in terms of New(). Names are not copied.
   const Expr* Literal(Value v);
   const Expr* Ident(std::string_view name);
   const Expr* Call(std::string_view function, std::initializer_list<const Expr*> args);
   const Expr* Member(std::string_view function, const Expr* target,
                      std::initializer_list<const Expr*> args);
   const Expr* List(std::initializer_list<const Expr*> items);
+  const Expr* EmptyMap();
+  const Expr* Accumulator() { return Ident(accumulator()); }
+  // A copy with fresh ids and the same places, for what stands in the expansion twice.
+  const Expr* Copy(const Expr* expr);
   const Expr* Fold(const Comprehension& fold);
 };
 
@@ -102,7 +108,10 @@ struct Constant {
 
 struct Library {
   std::string_view name;
-  std::vector<FunctionDecl> functions;  // overloads of an existing function are added to it
+  // Overloads of an existing function are added to it; one of an existing id replaces that one. One
+  // of an existing id that has no function leaves that as it is and replaces its costs, where it
+  // has any.
+  std::vector<FunctionDecl> functions;
   std::vector<Macro> macros;            // the last of equal name, style and count wins
   std::vector<Constant> constants;
   std::vector<std::pair<std::string_view, Type>> types;  // type names usable as values: "net.IP"
