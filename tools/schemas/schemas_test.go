@@ -86,19 +86,19 @@ type PodSpec struct {
 minors 29 30
 kind v1 Pod core.v1.Pod namespaced pods
 type core.v1.Pod
-new string @-29
-newer string @30-
-old string deprecated
-spec core.v1.PodSpec required
+ new string @-29
+ newer string @30-
+ old string deprecated
+ spec core.v1.PodSpec required
 type core.v1.PodSpec
-any any
-blob bytes
-count int32 @-29
-count int64 @30-
-limits {}quantity
-list []string keys=a,b merge=a
-policy string enum=Always
-port int-or-string
+ any any
+ blob bytes
+ count int32 @-29
+ count int64 @30-
+ limits {}quantity
+ list []string keys=a,b merge=a
+ policy string enum=Always
+ port int-or-string
 `
 	if got := text(table.write); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

@@ -447,7 +447,7 @@ func (t *table) write(w *bufio.Writer) {
 				return a < b
 			})
 			for _, v := range variants {
-				fmt.Fprintf(w, "%s %s%s", field, v.shape, prefixed(" ", span(v.in, info.in)))
+				fmt.Fprintf(w, " %s %s%s", field, v.shape, prefixed(" ", span(v.in, info.in)))
 				if len(v.required) > 0 {
 					fmt.Fprintf(w, " required%s", span(v.required, v.in))
 				}
