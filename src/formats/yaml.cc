@@ -43,8 +43,9 @@ class Events {
       cursor_byte_ = body_ = 3;
     }
     ascii_ = IsAscii(text_);
-    yaml_parser_set_input_string(&parser_, reinterpret_cast<const unsigned char*>(body.data()),
-                                 body.size());
+    unread_ = body;
+    last_break_ = !text_.ends_with('\n');
+    yaml_parser_set_input(&parser_, &Events::Read, this);
   }
   ~Events() {
     if (have_event_) yaml_event_delete(&event_);
@@ -62,7 +63,7 @@ class Events {
 
   // Marks come in the order of the text, give or take a token; so a cursor follows them.
   uint32_t Offset(const yaml_mark_t& mark) {
-    if (ascii_) return static_cast<uint32_t>(mark.index);
+    if (ascii_) return static_cast<uint32_t>(std::min(mark.index, text_.size()));
     auto is_continuation = [&](size_t at) {
       return (static_cast<uint8_t>(text_[at]) & 0xc0) == 0x80;
     };
@@ -109,7 +110,26 @@ class Events {
   }
 
  private:
+  // Every line ends with a line break, the last one too: kubectl reads by lines, and to a block
+  // scalar at the end it makes a difference.
+  static int Read(void* self, unsigned char* to, size_t room, size_t* count) {
+    auto& events = *static_cast<Events*>(self);
+    std::string_view& unread = events.unread_;
+    *count = std::min(room, unread.size());
+    if (*count != 0) {
+      std::memcpy(to, unread.data(), *count);
+      unread.remove_prefix(*count);
+    } else if (room != 0 && events.last_break_) {
+      *to = '\n';
+      *count = 1;
+      events.last_break_ = false;
+    }
+    return 1;
+  }
+
   std::string_view text_;
+  std::string_view unread_;
+  bool last_break_ = false;  // is still to be given to libyaml
   yaml_parser_t parser_;
   yaml_event_t event_;
   bool ready_ = false;

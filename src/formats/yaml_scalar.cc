@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "base/time.h"
+#include "formats/json.h"
 
 namespace bulwark::yaml {
 
@@ -199,6 +200,16 @@ bool IsTimestamp(std::string_view text) {
   return at == text.size();
 }
 
+bool UnderscoresSeparate(std::string_view text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '_') continue;
+    bool between =
+        i > 0 && i + 1 < text.size() && IsAsciiDigit(text[i - 1]) && IsAsciiDigit(text[i + 1]);
+    if (!between) return false;
+  }
+  return true;
+}
+
 Value ResolvePlain(std::string_view text) {
   Value out;
   switch (text.empty() ? uint8_t{kWord} : kHints[static_cast<uint8_t>(text[0])]) {
@@ -206,8 +217,9 @@ Value ResolvePlain(std::string_view text) {
       if (ReadWord(text, out)) return out;
       break;
     case kPoint:
-      // No underscores here, where a number without a leading digit is meant.
-      if (ReadSpecial(text, out) || ReadFloat(text, out)) return out;
+      if (ReadSpecial(text, out)) return out;
+      // Go's rule for numbers that begin with the point: underscores stand between digits only.
+      if (UnderscoresSeparate(text) && ReadFloat(ReplaceAll(text, "_", ""), out)) return out;
       break;
     case kDigit:
       if (ReadSpecial(text, out) || ReadNumber(text, out)) return out;
@@ -263,16 +275,12 @@ std::optional<Value> Resolve(Tag tag, std::string_view text) {
 Value AfterJson(Value resolved) {
   if (!resolved.IsDouble()) return resolved;
   double number = resolved.AsDouble();
-  // Below 1e21 JSON has digits only; int64 ends before that.
   if (number != std::floor(number) || std::fabs(number) > 9.3e18) return resolved;
-  // The shortest digits count, not the double's exact value: -9223372036854775808.0 is written
-  // …775808 and read as an int again, 2^63 is past it.
-  char digits[32];
-  char* end =
-      std::to_chars(digits, digits + sizeof digits, number, std::chars_format::scientific).ptr;
-  Value spelled = Value::Decimal({digits, static_cast<size_t>(end - digits)});
-  if (auto whole = spelled.ToInt()) return Value::Int(*whole);
-  return resolved;
+  std::string digits;
+  AppendJsonDouble(digits, number);
+  int64_t whole = 0;
+  auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), whole);
+  return error == std::errc() ? Value::Int(whole) : resolved;
 }
 
 std::optional<std::string> KeyText(const Value& resolved) {
