@@ -84,4 +84,19 @@ void Tally::Merge(const Tally& other) {
   weight_total += other.weight_total;
 }
 
+std::string MessageOf(const CheckInfo& check, const Finding& finding, Language language) {
+  MessageArgs args = finding.args;
+  args.emplace_back("container", finding.evidence.container);
+  args.emplace_back("path", finding.evidence.path);
+  args.emplace_back("value", finding.evidence.value);
+  args.emplace_back("kind", finding.asset.kind);
+  args.emplace_back("name", finding.asset.name);
+  args.emplace_back("namespace", finding.asset.ns);
+  if (finding.status == Status::kError) {
+    static const Text kUnread{"could not be read: {error}", "无法读取：{error}"};
+    return Render(kUnread.In(language), args);
+  }
+  return Render(check.message.In(language), args);
+}
+
 }  // namespace bulwark

@@ -78,4 +78,8 @@ struct Report {
   const CheckInfo* FindCheck(std::string_view id) const;
 };
 
+// What a finding says: its check's message with the arguments {container}, {path}, {value} and those
+// of its own; for an error, why it could not be read.
+std::string MessageOf(const CheckInfo& check, const Finding& finding, Language language);
+
 }  // namespace bulwark

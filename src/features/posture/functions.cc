@@ -1,0 +1,117 @@
+#include "features/posture/functions.h"
+
+#include "detect/secrets.h"
+#include "kube/object.h"
+#include "kube/schema.h"
+#include "oci/reference.h"
+
+namespace bulwark::posture {
+
+namespace {
+
+using cel::CallContext;
+
+Value Text(Arena& arena, std::string_view text) { return Value::String(arena, text); }
+
+Value Image(CallContext& c, std::span<const Value> args) {
+  if (!args[0].IsString()) return cel::NoSuchOverload(c);
+  auto reference = oci::ParseReference(args[0].AsString());
+  if (!reference) return c.Error("not an image reference: " + std::string(args[0].AsString()));
+  return MapBuilder(c.arena)
+      .Add("registry", Text(c.arena, reference->registry))
+      .Add("repository", Text(c.arena, reference->repository))
+      .Add("name", Text(c.arena, reference->name()))
+      .Add("tag", Text(c.arena, reference->tag))
+      .Add("digest", Text(c.arena, reference->digest))
+      .Finish();
+}
+
+Value SecretList(CallContext& c, const std::vector<detect::Secret>& found) {
+  std::vector<Value> out;
+  for (const detect::Secret& secret : found) {
+    out.push_back(MapBuilder(c.arena)
+                      .Add("kind", Text(c.arena, secret.kind))
+                      .Add("masked", Text(c.arena, secret.masked))
+                      .Finish());
+  }
+  return Value::Array(c.arena, out);
+}
+
+Value Secrets(CallContext& c, std::span<const Value> args) {
+  if (!args[0].IsString()) return cel::NoSuchOverload(c);
+  return SecretList(c, detect::FindSecrets(args[0].AsString()));
+}
+
+Value SecretValue(CallContext& c, std::span<const Value> args) {
+  if (!args[0].IsString() || !args[1].IsString()) return cel::NoSuchOverload(c);
+  return SecretList(c, detect::FindSecretValue(args[0].AsString(), args[1].AsString()));
+}
+
+Value Selects(CallContext&, std::span<const Value> args) {
+  return Value::Bool(kube::Selects(args[0], args[1]));
+}
+
+Value SchemaProblems(CallContext& c, std::span<const Value> args) {
+  if (!args[1].IsInt()) return cel::NoSuchOverload(c);
+  std::vector<kube::SchemaProblem> problems;
+  kube::Schemas::BuiltIn().Validate(args[0], static_cast<int>(args[1].AsInt()), {}, problems);
+  if (problems.empty()) return Value::EmptyArray();
+  std::vector<Value> out;
+  for (const kube::SchemaProblem& p : problems) {
+    out.push_back(MapBuilder(c.arena)
+                      .Add("path", Text(c.arena, p.path))
+                      .Add("kind", Text(c.arena, kube::SchemaProblemName(p.kind)))
+                      .Add("expected", Text(c.arena, p.expected))
+                      .Add("found", Text(c.arena, p.found))
+                      .Add("suggestion", Text(c.arena, p.suggestion))
+                      .Finish());
+  }
+  return Value::Array(c.arena, out);
+}
+
+Value LifecycleOf(CallContext& c, std::span<const Value> args) {
+  if (!args[1].IsInt()) return cel::NoSuchOverload(c);
+  const auto& schemas = kube::Schemas::BuiltIn();
+  std::string_view api = args[0].StringAt("apiVersion");
+  std::string_view kind = args[0].StringAt("kind");
+  auto life = schemas.LifecycleOf(api, kind);
+  auto instead = schemas.ReplacementFor(api, kind, static_cast<int>(args[1].AsInt()));
+  std::string replacement;
+  if (instead) {
+    replacement = instead->first;
+    if (instead->second != kind) replacement.append(" ").append(instead->second);
+  }
+  return MapBuilder(c.arena)
+      .Add("deprecated", Value::Int(life ? life->deprecated.value_or(0) : 0))
+      .Add("removed", Value::Int(life ? life->removed.value_or(0) : 0))
+      .Add("replacement", Text(c.arena, replacement))
+      .Finish();
+}
+
+}  // namespace
+
+const cel::Library& CheckFunctions() {
+  static const cel::Library library = [] {
+    using cel::Type;
+    const Type string = Type::String();
+    const Type dyn = Type::Dyn();
+    auto one = [](std::string_view name, std::vector<Type> params, Type result, cel::Function f) {
+      return cel::FunctionDecl{
+          name, {{.id = name, .params = std::move(params), .result = result, .function = f}}};
+    };
+    cel::Library out;
+    out.name = "bulwark";
+    out.functions = {
+        one("image", {string}, dyn, Image),
+        one("secrets", {string}, dyn, Secrets),
+        one("secretValue", {string, string}, dyn, SecretValue),
+        one("selects", {dyn, dyn}, Type::Bool(), Selects),
+        one("schemaProblems", {dyn, Type::Int()}, dyn, SchemaProblems),
+        one("lifecycle", {dyn, Type::Int()}, dyn, LifecycleOf),
+    };
+    return out;
+  }();
+  return library;
+}
+
+}  // namespace bulwark::posture
