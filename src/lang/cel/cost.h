@@ -49,7 +49,13 @@ class CostContext {
   virtual const SizeHints* hints() = 0;
 };
 
-// The estimate for a checked expression.
-Range EstimateCost(const Ast& checked, const SizeHints* hints = nullptr);
+struct CostOptions {
+  bool presence_test_has_cost = true;  // has(x.y); Kubernetes counts it as nothing
+};
+
+// The estimate for a checked expression. What a call costs is asked of its overload's
+// estimated_cost first; the functions of the standard library have their formulas here.
+Range EstimateCost(const Ast& checked, const SizeHints* hints = nullptr,
+                   const CostOptions& options = {});
 
 }  // namespace bulwark::cel
