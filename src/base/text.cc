@@ -356,15 +356,21 @@ size_t EditDistance(std::string_view a, std::string_view b, size_t limit) {
   size_t apart =
       left.size() > right.size() ? left.size() - right.size() : right.size() - left.size();
   if (apart > limit) return limit + 1;
+  // The rows of the table of distances between beginnings of both.
+  std::vector<size_t> above(right.size() + 1);
+  std::vector<size_t> two_above(right.size() + 1);
   std::vector<size_t> row(right.size() + 1);
   for (size_t j = 0; j < row.size(); ++j) row[j] = j;
   for (size_t i = 1; i <= left.size(); ++i) {
-    size_t diagonal = row[0];
+    two_above.swap(above);
+    above.swap(row);
     size_t least = row[0] = i;
     for (size_t j = 1; j <= right.size(); ++j) {
-      size_t replace = diagonal + (left[i - 1] != right[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({replace, row[j] + 1, row[j - 1] + 1});
+      row[j] =
+          std::min({above[j - 1] + (left[i - 1] != right[j - 1]), above[j] + 1, row[j - 1] + 1});
+      if (i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1]) {
+        row[j] = std::min(row[j], two_above[j - 2] + 1);
+      }
       least = std::min(least, row[j]);
     }
     if (least > limit) return limit + 1;

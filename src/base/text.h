@@ -114,8 +114,8 @@ std::string ReplaceAll(std::string_view text, std::string_view from, std::string
 // pattern × text.
 bool GlobMatch(std::string_view pattern, std::string_view text, char separator = '/');
 
-// The number of code point insertions, deletions and replacements between two texts; past `limit`,
-// limit + 1.
+// The number of insertions, deletions and replacements of code points, and swaps of neighbours,
+// between two texts; past `limit`, limit + 1.
 size_t EditDistance(std::string_view a, std::string_view b, size_t limit = SIZE_MAX - 1);
 // What was probably meant: the candidate nearest to `word`, at most a third of its length away;
 // "" where none is.
