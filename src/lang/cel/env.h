@@ -47,6 +47,10 @@ struct EnvOptions {
   bool optional_syntax = true;                  // a.?b, a[?b], [?x], {?k: v}
   bool cross_type_numeric_comparisons = true;   // 1 < 2.0
   bool homogeneous_aggregate_literals = false;  // [1, 'a'] does not check
+  bool presence_test_has_cost = false;  // has() itself costs 1, as in cel-go; not in Kubernetes
+  // has(x.f) and x.?f are errors where x can have no fields (an int, null), as the specification has
+  // it; in Kubernetes there is just nothing.
+  bool error_on_bad_presence_test = false;
   Limits limits;
 };
 

@@ -82,7 +82,7 @@ std::string_view TypeNameOf(const Value&);
 // optional.of(x) or optional.none().
 class OptionalValue final : public Opaque {
  public:
-  OptionalValue() : Opaque(kOptionalTag), has_(false) {}
+  constexpr OptionalValue() : Opaque(kOptionalTag), has_(false) {}
   explicit OptionalValue(Value v) : Opaque(kOptionalTag), has_(true), value_(v) {}
   std::string_view TypeName() const override { return "optional_type"; }
   bool Equals(const Opaque& other) const override;
@@ -107,6 +107,8 @@ class ObjectValue : public Opaque {
   virtual Value Get(Arena&, std::string_view field) const = 0;
   // Whether has(object.field); nullopt where there is no such field.
   virtual std::optional<bool> Has(std::string_view field) const = 0;
+  // Whether no field is set (optional.ofNonZeroValue).
+  virtual bool IsZero() const { return false; }
 
  protected:
   ~ObjectValue() = default;
@@ -133,7 +135,9 @@ class ListValue : public Opaque {
 
 // The items of an array or of a ListValue; nullopt for anything else.
 std::optional<std::span<const Value>> ListItems(const Value&);
-// CEL's ==: as Value's, but seeing through ListValue and optionals at any depth.
+// CEL's ==: as Value's, but seeing through ListValue and optionals at any depth. Values nested more
+// than 1,000 deep are not compared to the end: they are unequal, or nullopt.
 bool CelEqual(const Value& a, const Value& b);
+std::optional<bool> CelEqualBounded(const Value& a, const Value& b);
 
 }  // namespace bulwark::cel
