@@ -2,6 +2,7 @@
 #
 # Builds src/<folder> as one static library: *.cc beside their *.h. Found by suffix:
 #   x_test.cc   one GoogleTest binary a module, <name>_test
+#   x_threads_test.cc  the same, apart: <name>_threads_test, labelled `threads`, which run under TSan
 #   x_fuzz.cc   one libFuzzer binary a file (preset fuzz), else replayed over its corpus as a test
 #   x_bench.cc  one google-benchmark binary a module, <name>_bench (target `benches`)
 # A module sees the headers of the modules it names in DEPS (and of theirs), and of no others: each
@@ -16,6 +17,9 @@ function(bulwark_module folder)
   set(benches ${sources})
   list(FILTER sources EXCLUDE REGEX "_(test|bench|fuzz)\\.cc$")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  set(threads_tests ${tests})
+  list(FILTER threads_tests INCLUDE REGEX "_threads_test\\.cc$")
+  list(FILTER tests EXCLUDE REGEX "_threads_test\\.cc$")
   list(FILTER fuzzers INCLUDE REGEX "_fuzz\\.cc$")
   list(FILTER benches INCLUDE REGEX "_bench\\.cc$")
 
@@ -37,12 +41,12 @@ function(bulwark_module folder)
   target_link_libraries(bw_${name} PRIVATE ${M_LIBS})
 
   if(tests AND BUILD_TESTING)
-    add_executable(${name}_test ${tests})
-    target_link_libraries(${name}_test PRIVATE bulwark::${name} ${M_LIBS} ${M_TEST_DEPS} GTest::gmock
-                                               GTest::gtest_main)
-    # Test data is found beside the source: BULWARK_SOURCE_DIR is the repository.
-    target_compile_definitions(${name}_test PRIVATE BULWARK_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-    bulwark_discover_tests(${name}_test ${folder})
+    bulwark_test(${name}_test ${folder} SOURCES ${tests} LIBS bulwark::${name} ${M_LIBS} ${M_TEST_DEPS})
+  endif()
+  if(threads_tests AND BUILD_TESTING)
+    bulwark_test(${name}_threads_test threads SOURCES ${threads_tests} LIBS bulwark::${name} ${M_LIBS}
+                 ${M_TEST_DEPS})
+    add_dependencies(threads_tests ${name}_threads_test)
   endif()
 
   foreach(fuzzer IN LISTS fuzzers)
@@ -54,18 +58,28 @@ function(bulwark_module folder)
   if(benches AND benchmark_FOUND)
     add_executable(${name}_bench EXCLUDE_FROM_ALL ${benches})
     target_link_libraries(${name}_bench PRIVATE bulwark::${name} ${M_LIBS} benchmark::benchmark_main)
-    target_compile_definitions(${name}_bench PRIVATE BULWARK_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    target_compile_definitions(${name}_bench PRIVATE BULWARK_SOURCE_DIR=".")
     add_dependencies(benches ${name}_bench)
   endif()
 endfunction()
 
-# Registers each GoogleTest case of a binary with CTest as <prefix>/Suite.Name.
-function(bulwark_discover_tests target prefix)
+# bulwark_test(<target> <label> SOURCES <files...> LIBS <targets...>)
+#
+# A GoogleTest binary; each case is registered with CTest as <label>/Suite.Name. Tests run in the
+# repository's folder: BULWARK_SOURCE_DIR, before the paths of test data, is "." so that the same
+# object serves every checkout.
+function(bulwark_test target label)
+  cmake_parse_arguments(T "" "" "SOURCES;LIBS" ${ARGN})
+  add_executable(${target} ${T_SOURCES})
+  target_link_libraries(${target} PRIVATE ${T_LIBS} GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${target} PRIVATE BULWARK_SOURCE_DIR=".")
   gtest_discover_tests(
     ${target}
-    TEST_PREFIX "${prefix}/"
+    TEST_PREFIX "${label}/"
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+    DISCOVERY_MODE PRE_TEST
     DISCOVERY_TIMEOUT 60
-    PROPERTIES LABELS "${prefix}" TIMEOUT 900)
+    PROPERTIES LABELS "${label}" TIMEOUT 900)
 endfunction()
 
 # One fuzz target. Under the preset `fuzz` it is a libFuzzer binary (target `fuzzers`); in any other

@@ -279,7 +279,7 @@ struct CheckSet::Slots {
   std::unique_ptr<One[]> all;
 };
 
-CheckSet::CheckSet() : arena_(std::make_unique<Arena>(1 << 16)) {}
+CheckSet::CheckSet() : arena_(std::make_shared<Arena>()) {}
 CheckSet::CheckSet(CheckSet&&) noexcept = default;
 CheckSet& CheckSet::operator=(CheckSet&&) noexcept = default;
 CheckSet::~CheckSet() = default;
@@ -362,11 +362,14 @@ Result<> CheckSet::AddValue(const Value& root, const std::string& origin,
 }
 
 Result<> CheckSet::AddText(std::string_view yaml, const std::string& origin) {
-  for (const YamlDocument& document : SplitYaml(yaml)) {
+  YamlDocuments documents(arena_->Copy(yaml));
+  while (documents.More()) {
+    YamlDocument document = BW_TRY(documents.Next());
     SourceMap positions;
     YamlOptions options;
     options.origin = document.origin;
-    auto root = ParseYaml(arena_->Copy(document.text), *arena_, options, &positions);
+    options.duplicate_keys = false;
+    auto root = ParseYaml(document.text, *arena_, options, &positions);
     if (!root) return std::move(root).error().While("reading checks from " + origin);
     if (root->IsNull()) continue;
     auto line_of = [&](const Value* slot) {
@@ -380,8 +383,9 @@ Result<> CheckSet::AddText(std::string_view yaml, const std::string& origin) {
 }
 
 Result<> CheckSet::AddFolder(const std::string& path) {
-  for (const std::string& file : BW_TRY(ListFiles(path, {".yaml", ".yml", ".json"}))) {
-    BW_TRY(AddText(BW_TRY(ReadFile(file)), file));
+  for (const std::string& file : BW_TRY(WalkFiles(path))) {
+    bool rules = file.ends_with(".yaml") || file.ends_with(".yml") || file.ends_with(".json");
+    if (rules) BW_TRY(AddText(BW_TRY(ReadFile(file)), file));
   }
   return Ok{};
 }
@@ -411,6 +415,17 @@ Result<> CheckSet::SetParams(const Value& by_check) {
 void CheckSet::Filter(const std::function<bool(const Check&)>& keep) {
   std::erase_if(checks_, [&](const Check& c) { return !keep(c); });
   Sort();
+}
+
+CheckSet CheckSet::Only(std::string_view id) const {
+  const Check* check = Find(id);
+  BW_CHECK(check != nullptr);
+  CheckSet out;
+  out.checks_ = {*check};
+  out.shared_ = shared_;
+  out.shared_.push_back(arena_);
+  out.Sort();
+  return out;
 }
 
 const Check* CheckSet::Find(std::string_view id) const {

@@ -89,6 +89,9 @@ class CheckSet {
   // Keeps only those for which `keep` holds.
   void Filter(const std::function<bool(const Check&)>& keep);
 
+  // A set of one of these checks, which must be there. It shares this set's memory.
+  CheckSet Only(std::string_view id) const;
+
   std::span<const Check> checks() const { return checks_; }  // sorted by id
   const Check* Find(std::string_view id) const;
   const std::vector<Framework>& frameworks() const { return frameworks_; }
@@ -106,7 +109,9 @@ class CheckSet {
                     const std::function<uint32_t(const Value*)>& line_of);
   void Sort();
 
-  std::unique_ptr<Arena> arena_;  // of fixes, params, cases
+  // Of fixes, params, cases: this set's own, and those of sets that it was made from.
+  std::shared_ptr<Arena> arena_;
+  std::vector<std::shared_ptr<const Arena>> shared_;
   std::vector<Check> checks_;
   std::vector<Framework> frameworks_;
   std::unique_ptr<Slots> slots_;

@@ -16,8 +16,8 @@ namespace bulwark::posture {
 namespace {
 
 constexpr std::string_view kAnnotation = "except.bulwark.io/";
-constexpr std::string_view kKeys[] = {"check",  "namespace", "kind",  "name",   "labels",
-                                      "image",  "reason",    "owner", "expires"};
+constexpr std::string_view kKeys[] = {"check", "namespace", "kind",  "name",   "labels",
+                                      "image", "reason",    "owner", "expires"};
 
 Error Wrong(const std::string& where, std::string_view what) {
   return Error(Code::kInvalid, "exceptions.invalid", fmt::format("{}: {}", where, what));
@@ -62,8 +62,9 @@ Result<Exceptions> Exceptions::Parse(std::string_view yaml, const std::string& o
   };
   for (const auto& entry : root.entries()) {
     if (entry.key != Value::String("exceptions") && entry.key != Value::String("annotations")) {
-      return Wrong(where_of(entry.value), fmt::format("unknown key \"{}\"; expected exceptions or annotations",
-                                                      entry.key.AsString()));
+      return Wrong(where_of(entry.value),
+                   fmt::format("unknown key \"{}\"; expected exceptions or annotations",
+                               entry.key.AsString()));
     }
   }
   if (const Value* list = root.Find("exceptions")) {
@@ -77,8 +78,10 @@ Result<Exceptions> Exceptions::Parse(std::string_view yaml, const std::string& o
         std::string_view name = key.AsString();
         if (std::find(std::begin(kKeys), std::end(kKeys), name) == std::end(kKeys)) {
           std::string_view meant = DidYouMean(name, kKeys);
-          return Wrong(where, fmt::format("unknown key \"{}\"{}", name,
-                                          meant.empty() ? "" : fmt::format("; did you mean \"{}\"?", meant)));
+          return Wrong(
+              where,
+              fmt::format("unknown key \"{}\"{}", name,
+                          meant.empty() ? "" : fmt::format("; did you mean \"{}\"?", meant)));
         }
         if (name != "labels" && !value.IsString()) {
           return Wrong(where, fmt::format("{} must be a string", name));
@@ -103,7 +106,8 @@ Result<Exceptions> Exceptions::Parse(std::string_view yaml, const std::string& o
         rule.labels.emplace_back(key.AsString(), value.AsString());
       }
       if (!rule.excused.expires.empty()) {
-        rule.expired = BW_TRY(ParseExpiry(rule.excused.expires, where)) <= now;
+        rule.expired = BW_TRY(ParseExpiry(rule.excused.expires, where))
+        <= now;
       }
       out.rules_.push_back(std::move(rule));
     }
@@ -115,7 +119,8 @@ Result<Exceptions> Exceptions::Parse(std::string_view yaml, const std::string& o
         return Wrong(where_of(*annotations), fmt::format("{} must be a list", key));
       }
       for (const Value& item : list.items()) {
-        if (!item.IsString()) return Wrong(where_of(item), fmt::format("{} must be a list of strings", key));
+        if (!item.IsString())
+          return Wrong(where_of(item), fmt::format("{} must be a list of strings", key));
         (key == "allow" ? out.allow_ : out.namespaces_).emplace_back(item.AsString());
       }
     }
@@ -139,9 +144,10 @@ std::optional<Excused> Exceptions::Find(std::string_view check, const Asset& ass
       continue;
     }
     if (!rule.image.empty()) {
-      bool any = image.empty() ? std::any_of(all_images.begin(), all_images.end(),
-                                             [&](std::string_view i) { return Matches(rule.image, i); })
-                               : Matches(rule.image, image);
+      bool any = image.empty()
+                     ? std::any_of(all_images.begin(), all_images.end(),
+                                   [&](std::string_view i) { return Matches(rule.image, i); })
+                     : Matches(rule.image, image);
       if (!any) continue;
     }
     rule.used->store(true, std::memory_order_relaxed);
@@ -181,7 +187,8 @@ std::vector<std::string> Exceptions::Warnings() const {
                                 rule.excused.expires));
     }
     if (!rule.used->load(std::memory_order_relaxed)) {
-      out.push_back(fmt::format("{}: the exception for {} matches nothing", rule.where, rule.check));
+      out.push_back(
+          fmt::format("{}: the exception for {} matches nothing", rule.where, rule.check));
     }
   }
   return out;

@@ -1,0 +1,397 @@
+#include "features/posture/commands.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+
+#include "base/files.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "features/posture/case_runner.h"
+#include "features/posture/check_set.h"
+#include "features/posture/exceptions.h"
+#include "features/posture/fix.h"
+#include "features/posture/inspection.h"
+#include "features/posture/source.h"
+#include "formats/json.h"
+#include "formats/yaml.h"
+#include "kube/schema.h"
+#include "model/output/output.h"
+
+namespace bulwark::posture {
+
+namespace {
+
+// What both `inspect` and `checks` take to say which checks there are.
+struct CheckChoice {
+  std::vector<std::string> folders, only, skip, categories;
+  std::string params, min_severity = "info", framework;
+
+  void AddOptions(CLI::App& command) {
+    command.add_option("--checks", folders, "Folder or file with checks of your own (repeatable)")
+        ->type_name("DIR");
+    command.add_option("--only", only, "Run only these checks: ids, * matches (repeatable)")
+        ->type_name("ID");
+    command.add_option("--skip", skip, "Leave out these checks (repeatable)")->type_name("ID");
+    command.add_option(
+        "--category", categories,
+        "Only health, image, network, resources, security, access or secrets (repeatable)");
+    command
+        .add_option("--params", params,
+                    "YAML file with settings of checks: {check: {setting: value}}")
+        ->type_name("FILE");
+    command.add_option("--min-severity", min_severity, "Leave out checks below this severity")
+        ->capture_default_str();
+    command.add_option("--framework", framework,
+                       "Only checks of this framework, grouped by its controls");
+  }
+
+  Result<CheckSet> Load(bool with_cases = false) const {
+    CheckSet set = BW_TRY(CheckSet::BuiltIn(with_cases));
+    for (const std::string& folder : folders) BW_TRY(set.AddFolder(folder));
+    if (!params.empty()) {
+      Arena arena;
+      Value root = BW_TRY(ParseYaml(BW_TRY(ReadFile(params)), arena));
+      auto set_params = set.SetParams(root);
+      if (!set_params) return std::move(set_params).error().While(params);
+    }
+    auto floor = ParseSeverity(min_severity);
+    if (!floor) return Error(Code::kInvalid, "--min-severity: no such severity: " + min_severity);
+    for (const std::string& category : categories) {
+      if (std::none_of(std::begin(kCategories), std::end(kCategories),
+                       [&](const Category& c) { return c.id == category; })) {
+        return Error(Code::kInvalid, "--category: no such category: " + category);
+      }
+    }
+    if (!framework.empty() && std::none_of(set.frameworks().begin(), set.frameworks().end(),
+                                           [&](const Framework& f) { return f.id == framework; })) {
+      std::string known;
+      for (const Framework& f : set.frameworks()) known += (known.empty() ? "" : ", ") + f.id;
+      return Error(Code::kInvalid, fmt::format("--framework: no such framework: {}; there are {}",
+                                               framework, known));
+    }
+    for (const auto* patterns : {&only, &skip}) {
+      for (const std::string& pattern : *patterns) {
+        if (std::none_of(set.checks().begin(), set.checks().end(),
+                         [&](const Check& c) { return GlobMatch(pattern, c.info.id, '\0'); })) {
+          return Error(
+              Code::kInvalid,
+              fmt::format("no check matches {}; `bulwark checks list` names them", pattern));
+        }
+      }
+    }
+    auto matches = [](const std::vector<std::string>& patterns, const std::string& id) {
+      return std::any_of(patterns.begin(), patterns.end(),
+                         [&](const std::string& p) { return GlobMatch(p, id, '\0'); });
+    };
+    set.Filter([&](const Check& c) {
+      if (c.info.severity < *floor) return false;
+      if (!only.empty() && !matches(only, c.info.id)) return false;
+      if (matches(skip, c.info.id)) return false;
+      if (!framework.empty() && !c.info.controls.contains(framework)) return false;
+      return categories.empty() ||
+             std::find(categories.begin(), categories.end(), c.info.category) != categories.end();
+    });
+    return set;
+  }
+};
+
+Result<std::vector<kube::PodTemplatePath>> ParseTemplates(const std::vector<std::string>& texts) {
+  std::vector<kube::PodTemplatePath> out;
+  for (const std::string& text : texts) {
+    auto parts = Cut(text, "=");
+    auto path = parts ? ParsePath(parts->second) : std::nullopt;
+    if (!path || path->empty()) {
+      return Error(
+          Code::kInvalid,
+          fmt::format("--template: expected KIND.GROUP=path.of.podtemplate, not {}", text));
+    }
+    auto kind = Cut(parts->first, ".");
+    kube::PodTemplatePath made{std::string(kind ? kind->first : parts->first),
+                               kind ? std::string(kind->second) : "*", *path, *path};
+    made.meta.push_back(PathStep::Key("metadata"));
+    made.spec.push_back(PathStep::Key("spec"));
+    out.push_back(std::move(made));
+  }
+  return out;
+}
+
+struct Inspect {
+  CheckChoice choice;
+  std::vector<std::string> paths, templates, helm_values;
+  std::string format = "table", output, exceptions, baseline, kubernetes, fail_on = "high", fix,
+              language;
+  unsigned threads = 0;
+  bool strict = false, all = false, show_excepted = false, no_exit_code = false;
+
+  void AddOptions(CLI::App& command) {
+    command.add_option("PATH", paths,
+                       "Files, folders, Kustomize folders, Helm charts, or - for standard input");
+    choice.AddOptions(command);
+    command.add_option("-o,--format", format, "table, json, sarif, junit, html, markdown or csv")
+        ->capture_default_str();
+    command.add_option("--output", output, "Write to this file instead of standard output")
+        ->type_name("FILE");
+    command.add_option(
+        "--kubernetes", kubernetes,
+        "Target version, such as 1.31 (default: the newest known, or the cluster's)");
+    command.add_option("--exceptions", exceptions, "File with exceptions")->type_name("FILE");
+    command
+        .add_option("--baseline", baseline,
+                    "An earlier report (json): marks what is new, and fails only on that")
+        ->type_name("FILE");
+    command
+        .add_option("--fail-on", fail_on, "Exit 1 on findings of this severity or worse, or never")
+        ->capture_default_str();
+    command.add_option("--fix", fix, "diff: print a patch of the source files; write: change them")
+        ->expected(0, 1)
+        ->default_str("diff");
+    command
+        .add_option("--template", templates,
+                    "Where a custom resource has its pod template: KIND.GROUP=spec.template")
+        ->type_name("KIND=PATH");
+    command.add_option("--helm-values", helm_values, "Values file for Helm charts")
+        ->type_name("FILE");
+    command.add_option("--language", language, "en or zh (default: of the environment)");
+    command.add_option("--threads", threads, "Workers (default: one a processor)");
+    command.add_flag("--strict", strict, "Exit 2 if anything could not be read");
+    command.add_flag("--all", all, "Show every finding, not only the first of many alike");
+    command.add_flag("--show-excepted", show_excepted, "Show excepted findings, too");
+  }
+
+  Result<int> Run(Env& env) const {
+    if (paths.empty()) {
+      return Error(Code::kInvalid,
+                   "nothing to inspect: name files or folders, - for standard input, or --cluster");
+    }
+    auto wanted = output::ParseFormat(format);
+    if (!wanted) return Error(Code::kInvalid, fmt::format("--format: no such format: {}", format));
+    auto threshold =
+        fail_on == "never" ? std::optional(Severity::kUnknown) : ParseSeverity(fail_on);
+    if (!threshold)
+      return Error(Code::kInvalid, fmt::format("--fail-on: no such severity: {}", fail_on));
+    if (!fix.empty() && fix != "diff" && fix != "write") {
+      return Error(Code::kInvalid, "--fix takes diff or write");
+    }
+    CheckSet checks = BW_TRY(choice.Load());
+    Exceptions excepted;
+    int64_t now =
+        std::chrono::duration_cast<std::chrono::seconds>(env.now().time_since_epoch()).count();
+    if (!exceptions.empty()) {
+      excepted = BW_TRY(Exceptions::Parse(BW_TRY(ReadFile(exceptions)), exceptions, now));
+    }
+    InspectOptions options;
+    options.threads = threads;
+    options.check.exceptions = &excepted;
+    options.check.templates = BW_TRY(ParseTemplates(templates));
+    if (!kubernetes.empty()) {
+      auto minor = kube::ParseMinorVersion(kubernetes);
+      if (!minor)
+        return Error(Code::kInvalid,
+                     fmt::format("--kubernetes: not a version such as 1.31: {}", kubernetes));
+      options.check.kubernetes_minor = *minor;
+    }
+
+    Inspection inspection(checks, options);
+    AddPaths(inspection, env, paths, {.helm_values = helm_values});
+    Report report = inspection.Finish();
+    report.tool_version = BULWARK_VERSION;
+    report.started = FormatRfc3339({now, 0});
+    report.target = fmt::format("{}", fmt::join(paths, " "));
+    return Deliver(env, checks, options, *wanted, *threshold, std::move(report));
+  }
+
+  // What every source has in common: baseline, fixes, output, exit code.
+  Result<int> Deliver(Env& env, const CheckSet& checks, const InspectOptions& options,
+                      output::Format wanted, Severity threshold, Report report) const {
+    if (!baseline.empty()) {
+      auto known = output::ReadBaseline(BW_TRY(ReadFile(baseline)));
+      if (!known) return std::move(known).error().While("--baseline " + baseline);
+      for (size_t i = 0; i < report.findings.size(); ++i) {
+        report.findings.SetNew(i, !known->contains(report.findings[i].id));
+      }
+    }
+    if (!fix.empty() || wanted == output::Format::kSarif) {
+      BW_TRY(AddFixes(checks, options, report));
+    }
+    output::OutputOptions how;
+    how.language = language.empty() ? env.language : ParseLanguage(language);
+    how.color = env.color && output.empty();
+    how.columns = env.columns;
+    how.framework = choice.framework;
+    how.show_excused = show_excepted;
+    how.all = all;
+    how.has_baseline = !baseline.empty();
+
+    if (!fix.empty()) {
+      for (const FileFix& change : report.fixes) {
+        if (fix == "diff") env.out(change.diff);
+        if (fix == "write") BW_TRY(WriteFix(change));
+      }
+      size_t closed = 0;
+      for (const FileFix& change : report.fixes) closed += change.findings.size();
+      env.err(fmt::format("{} of {} findings {} in {} files\n", closed, report.total.failed,
+                          fix == "write" ? "fixed" : "can be fixed", report.fixes.size()));
+      for (const std::string& warning : report.warnings) env.Complain(warning);
+    } else if (output.empty()) {
+      output::Write(wanted, report, how, env.out);
+    } else {
+      std::string text;
+      output::Write(wanted, report, how, [&](std::string_view part) { text += part; });
+      BW_TRY(WriteFileAtomic(output, text, 0644));
+    }
+    return ExitCodeOf(report, threshold);
+  }
+
+  int ExitCodeOf(const Report& report, Severity threshold) const {
+    if (!report.unread.empty() && (strict || report.objects == 0)) return kUsage;
+    if (fail_on == "never") return kClean;
+    for (size_t i = 0; i < report.findings.size(); ++i) {
+      if (report.findings.StatusOf(i) != Status::kFail || report.findings.IsExcused(i)) continue;
+      if (report.findings.SeverityOf(i) < threshold) continue;
+      if (!baseline.empty() && !report.findings[i].is_new) continue;
+      return kFindings;
+    }
+    return kClean;
+  }
+};
+
+int Finish(Env& env, const Result<int>& done) {
+  if (done) return *done;
+  env.Complain(done.error().ToString());
+  return done.error().code() == Code::kInternal ? kInternal : kUsage;
+}
+
+Result<int> ListChecks(Env& env, const CheckChoice& choice, const std::string& format) {
+  CheckSet set = BW_TRY(choice.Load());
+  if (format == "json") {
+    Arena arena;
+    std::vector<Value> all;
+    for (const Check& c : set.checks()) {
+      MapBuilder controls(arena);
+      for (const auto& [framework, ids] : c.info.controls) {
+        std::vector<Value> list;
+        for (const std::string& id : ids) list.push_back(Value::String(id));
+        controls.Add(Value::String(framework), Value::Array(arena, list));
+      }
+      auto text = [&](const Text& t) {
+        return MapBuilder(arena)
+            .Add("en", Value::String(t.en))
+            .Add("zh", Value::String(t.zh))
+            .Finish();
+      };
+      all.push_back(MapBuilder(arena)
+                        .Add("id", Value::String(c.info.id))
+                        .Add("severity", Value::String(SeverityName(c.info.severity)))
+                        .Add("category", Value::String(c.info.category))
+                        .Add("title", text(c.info.title))
+                        .Add("description", text(c.info.description))
+                        .Add("why", text(c.info.why))
+                        .Add("remedy", text(c.info.remedy))
+                        .Add("fix", Value::Bool(c.info.has_fix))
+                        .Add("controls", controls.Finish())
+                        .Finish());
+    }
+    env.out(
+        ToJson(MapBuilder(arena).Add("checks", Value::Array(arena, all)).Finish(), {.indent = 2}) +
+        "\n");
+    return kClean;
+  }
+  if (format != "table") return Error(Code::kInvalid, "--format takes table or json");
+  size_t width = 0, fixes = 0;
+  for (const Check& c : set.checks()) width = std::max(width, c.info.id.size());
+  for (const Check& c : set.checks()) {
+    fixes += c.info.has_fix;
+    env.out(TruncateToWidth(fmt::format("{:<8} {:<9} {:<{}} {} {}", SeverityName(c.info.severity),
+                                        c.info.category, c.info.id, width,
+                                        c.info.has_fix ? "F" : " ", c.info.title.In(env.language)),
+                            env.out_is_terminal ? static_cast<size_t>(env.columns) : SIZE_MAX) +
+            "\n");
+  }
+  env.out(fmt::format("{} checks, {} with a fix (F)\n", set.checks().size(), fixes));
+  return kClean;
+}
+
+Result<int> ShowCheck(Env& env, const CheckChoice& choice, const std::string& id) {
+  CheckSet set = BW_TRY(choice.Load());
+  const Check* c = set.Find(id);
+  if (c == nullptr) {
+    std::vector<std::string_view> ids;
+    for (const Check& other : set.checks()) ids.push_back(other.info.id);
+    std::string_view meant = DidYouMean(id, ids);
+    return Error(Code::kNotFound,
+                 fmt::format("there is no check {}{}", id,
+                             meant.empty() ? "" : fmt::format("; did you mean {}?", meant)));
+  }
+  bool zh = env.language == Language::kChinese;
+  std::string out = fmt::format("{}\n{}\n\n", c->info.id, c->info.title.In(env.language));
+  auto line = [&](std::string_view en, std::string_view chinese, const std::string& text) {
+    if (!text.empty()) out += fmt::format("{}: {}\n", zh ? chinese : en, text);
+  };
+  line("Severity", "严重程度", std::string(SeverityName(c->info.severity)));
+  line("Category", "类别", c->info.category);
+  line("What", "检查内容", c->info.description.In(env.language));
+  line("Why", "风险", c->info.why.In(env.language));
+  line("Remedy", "修复建议", c->info.remedy.In(env.language));
+  for (const auto& [framework, controls] : c->info.controls) {
+    out += fmt::format("{}: {}\n", framework, fmt::join(controls, ", "));
+  }
+  if (c->params.size() > 0) line("Settings", "参数", ToJson(c->params));
+  if (c->since > 0 || c->until < 999) {
+    line("Kubernetes", "Kubernetes",
+         fmt::format("{}{}", c->since > 0 ? fmt::format("from 1.{} ", c->since) : "",
+                     c->until < 999 ? fmt::format("to 1.{}", c->until) : ""));
+  }
+  line("Fails when (CEL)", "失败条件 (CEL)", "\n  " + ReplaceAll(c->fail, "\n", "\n  "));
+  if (!c->when.empty()) line("Applies when (CEL)", "适用条件 (CEL)", c->when);
+  line("Fix", "修复",
+       c->info.has_fix ? (zh ? "bulwark inspect --fix=diff" : "bulwark inspect --fix=diff") : "");
+  env.out(out);
+  return kClean;
+}
+
+Result<int> TestChecks(Env& env, const CheckChoice& choice) {
+  CheckSet set = BW_TRY(choice.Load(/*with_cases=*/true));
+  CaseResults results = RunCases(set);
+  for (const std::string& failure : results.failures) env.out("FAIL " + failure + "\n");
+  env.out(fmt::format("{} checks, {} cases: {} passed, {} failed\n", set.checks().size(),
+                      results.passed + results.failures.size(), results.passed,
+                      results.failures.size()));
+  return results.failures.empty() ? kClean : kFindings;
+}
+
+}  // namespace
+
+void AddCommands(CLI::App& app, Env& env, int& exit_code) {
+  CLI::App* inspect = app.add_subcommand("inspect", "Inspect Kubernetes objects");
+  inspect->footer(
+      "Example: bulwark inspect k8s/ --fail-on high --format sarif --output report.sarif");
+  auto run = std::make_shared<Inspect>();
+  run->AddOptions(*inspect);
+  inspect->callback([run, &env, &exit_code] { exit_code = Finish(env, run->Run(env)); });
+
+  CLI::App* checks = app.add_subcommand("checks", "List, explain and test checks");
+  checks->require_subcommand(1);
+  auto choice = std::make_shared<CheckChoice>();
+  auto format = std::make_shared<std::string>("table");
+  CLI::App* list = checks->add_subcommand("list", "Every check, a line each");
+  choice->AddOptions(*list);
+  list->add_option("-o,--format", *format, "table or json")->capture_default_str();
+  list->footer("Example: bulwark checks list --category network");
+  list->callback(
+      [=, &env, &exit_code] { exit_code = Finish(env, ListChecks(env, *choice, *format)); });
+  auto id = std::make_shared<std::string>();
+  CLI::App* show = checks->add_subcommand("show", "What a check looks for, and why");
+  show->add_option("ID", *id, "The check")->required();
+  choice->AddOptions(*show);
+  show->footer("Example: bulwark checks show privileged-container");
+  show->callback([=, &env, &exit_code] { exit_code = Finish(env, ShowCheck(env, *choice, *id)); });
+  CLI::App* test = checks->add_subcommand("test", "Run the cases that stand beside checks");
+  choice->AddOptions(*test);
+  test->footer("Example: bulwark checks test --checks my-checks/");
+  test->callback([=, &env, &exit_code] { exit_code = Finish(env, TestChecks(env, *choice)); });
+}
+
+}  // namespace bulwark::posture

@@ -1,0 +1,52 @@
+#pragma once
+
+// Fixes: from the edits that a check declares to changes of the source files.
+//
+// A fix is planned on the object as data: while the check fails somewhere, its edits are applied
+// there; edits that do not make that failure go away are taken back. What remains is then made in
+// the text of the file, comments and formatting kept (formats/yaml_edit.h), and the result is
+// inspected again: a fix that does not close its finding, or opens another, is not offered.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/arena.h"
+#include "base/path.h"
+#include "base/result.h"
+#include "base/value.h"
+#include "features/posture/check.h"
+#include "features/posture/inspection.h"
+#include "model/report.h"
+
+namespace bulwark::posture {
+
+struct Edit {
+  enum class Op : uint8_t { kSet, kRemove, kAdd };
+  Op op = Op::kSet;
+  Path path;  // absolute
+  Value value;
+};
+
+// The object after an edit. kSet makes the parents that are missing; kAdd appends to the list at
+// the path (made if missing) unless an equal item is there; kRemove of what is not there changes
+// nothing.
+Value Apply(const Value& object, const Edit& edit, Arena& arena);
+
+// The edits, in the order in which they are to be applied, that make check `index` pass on the
+// object; `fixed` is the object after them. No edits where the fix cannot help.
+struct PlannedFix {
+  std::vector<Edit> edits;
+  Value fixed;
+  size_t failures_closed = 0;
+};
+PlannedFix PlanFix(const CheckSet& checks, Checker& checker, size_t index, const Value& object,
+                   Arena& arena);
+
+// Fills Report::fixes for the findings that can be fixed in a file; Finding::fixable is set to
+// whether that is so.
+Result<> AddFixes(const CheckSet& checks, const InspectOptions& options, Report& report);
+// Changes the file, unless it has changed meanwhile.
+Result<> WriteFix(const FileFix& fix);
+
+}  // namespace bulwark::posture
