@@ -81,7 +81,8 @@ class Checker {
                    options_.container + "')");
   }
   void ReportMismatch(const Expr* at, Type expected, Type found) {
-    Report(at, "expected type " + Quoted(expected) + " but found " + Quoted(found));
+    Report(at, "expected type " + Quoted(unifier_.Substitute(expected, true)) + " but found " +
+                   Quoted(unifier_.Substitute(found, true)));
   }
 
   void Check(const Expr* expr) {
@@ -448,7 +449,7 @@ class Checker {
     Mutable(expr).name = name;
     ReferenceOf(expr) = named->reference;
     Type result = Type::Error();
-    if (named->type.kind() != TypeKind::kType) {
+    if (named->type.kind() != TypeKind::kType || named->type.params().empty()) {
       Report(expr, Quoted(named->type) + " is not a type");
     } else if (IsMessage(named->type.params()[0])) {
       result = named->type.params()[0];
@@ -530,8 +531,7 @@ class Checker {
 
   void Require(const Expr* expr, Type type) {
     if (!unifier_.Assignable(type, TypeOf(expr))) {
-      ReportMismatch(expr, unifier_.Substitute(type, false),
-                     unifier_.Substitute(TypeOf(expr), false));
+      ReportMismatch(expr, type, TypeOf(expr));
     }
   }
 

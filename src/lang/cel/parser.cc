@@ -73,7 +73,6 @@ class Parser final : public MacroContext {
     }
   }
   Node SyntaxError(const Token& at, const std::string& message) {
-    // After a token that is none, what follows is only a consequence where it is the same place.
     Report(at.start, "Syntax error: " + message);
     return {};
   }
@@ -442,7 +441,11 @@ class Parser final : public MacroContext {
       case Tok::kLeftBracket: return ParseList();
       case Tok::kLeftBrace: return ParseMap();
       case Tok::kMinus:
-        if (!IsNegativeLiteral()) break;
+        if (!IsNegativeLiteral()) {
+          const Token next = Lex(source_, token.end);
+          return SyntaxError(next,
+                             "no viable alternative at input '-" + std::string(Text(next)) + "'");
+        }
         Advance();
         return Number(token.start);
       case Tok::kInt:

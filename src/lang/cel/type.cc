@@ -21,6 +21,7 @@ constinit const Rep kStringRep{TypeKind::kString, "string"};
 constinit const Rep kBytesRep{TypeKind::kBytes, "bytes"};
 constinit const Rep kTimestampRep{TypeKind::kTimestamp, "google.protobuf.Timestamp"};
 constinit const Rep kDurationRep{TypeKind::kDuration, "google.protobuf.Duration"};
+constinit const Rep kTypeRep{TypeKind::kType, "type"};
 constinit const Rep kAnyRep{TypeKind::kAny, "google.protobuf.Any"};
 
 std::mutex& StaticLock() {
@@ -60,10 +61,7 @@ Type Type::Timestamp() { return Type(&kTimestampRep); }
 Type Type::Duration() { return Type(&kDurationRep); }
 Type Type::Any() { return Type(&kAnyRep); }
 
-Type Type::TypeOfType() {
-  static const Type type = TypeOf(Static(), Dyn());
-  return type;
-}
+Type Type::TypeOfType() { return Type(&kTypeRep); }
 
 Type Type::Wrapper(Type of) {
   static const std::array<Type, 6> wrappers = [] {

@@ -54,7 +54,7 @@ class Type {
   static Type Timestamp();
   static Type Duration();
   static Type Any();
-  static Type TypeOfType();  // type(dyn)
+  static Type TypeOfType();  // of no type in particular: has no params
   // Wrapper of bool, int, uint, double, string or bytes.
   static Type Wrapper(Type of);
   static Type List(Arena&, Type of);
