@@ -943,12 +943,10 @@ class Machine {
 
 }  // namespace
 
-std::optional<Value> EvaluateConstant(const Program& program, uint32_t node, Arena& arena,
-                                      uint64_t* cost) {
+Value EvaluateConstant(const Program& program, uint32_t node, Arena& arena, uint64_t* cost) {
   Machine<true, false> machine(program, nullptr, nullptr, arena, UINT64_MAX);
   Value v = machine.Run(node);
   *cost = machine.cost();
-  if (IsErrorOrUnknown(v)) return std::nullopt;
   return v;
 }
 

@@ -153,16 +153,21 @@ class Planner {
   // value, unless that is an error.
   uint32_t Fold(uint32_t node, uint32_t first, uint8_t flags = 0) {
     uint64_t cost = 0;
-    std::optional<Value> value = EvaluateConstant(*program_, node, program_->arena, &cost);
-    if (!value || cost > 1'000'000) return node;
+    Value value = EvaluateConstant(*program_, node, program_->arena, &cost);
+    if (IsErrorOrUnknown(value)) {
+      fold_error_ = value;
+      return node;
+    }
+    if (cost > INT32_MAX) return node;
     uint32_t expr = At(node).expr;
     program_->nodes.resize(first + 1);
     Node folded;
     folded.op = Op::kConst;
     folded.flags = flags;
-    folded.cost = (flags & kPure) != 0 ? 0 : static_cast<int32_t>(cost);
+    const bool free = (flags & kPure) != 0 && !env_.options().literals_have_cost;
+    folded.cost = free ? 0 : static_cast<int32_t>(cost);
     folded.expr = expr;
-    folded.a = AddConstant(*value);
+    folded.a = AddConstant(value);
     At(first) = folded;
     return first;
   }
@@ -562,6 +567,14 @@ class Planner {
         }
       }
     }
+    if (env_.options().validate_literals && children.size() >= 2 && IsPure(children[1]) &&
+        ConstOf(children[1]).IsString() &&
+        (target.name == "matches" || target.name == "find" || target.name == "findAll")) {
+      std::string error;
+      if (CompilePattern(ConstOf(children[1]).AsString(), &error) == nullptr) {
+        return FailLiteral(target.name, args[1], std::move(error));
+      }
+    }
 
     CallSite site;
     site.function = target.name;
@@ -575,9 +588,23 @@ class Planner {
     SetChildren(node, children);
     if (standard && all_const && !children.empty()) {
       bool pure = IsConversion(target.name) && IsPure(children[0]);
-      return Fold(node, mark, pure ? kPure : 0);
+      uint32_t folded = Fold(node, mark, pure ? kPure : 0);
+      if (pure && !IsConst(folded) && env_.options().validate_literals) {
+        return FailLiteral(target.name, args[0], std::string(ErrorMessage(fold_error_)));
+      }
+      return folded;
     }
     return node;
+  }
+
+  // A literal argument that can only fail.
+  uint32_t FailLiteral(std::string_view function, const Expr* literal, std::string message) {
+    if (function == "duration" || function == "timestamp" || function == "matches") {
+      const Issue issue =
+          MakeIssue(ast_.source, literal->offset, "invalid " + std::string(function) + " argument");
+      message = RenderIssues(ast_.source, std::span(&issue, 1));
+    }
+    return Fail(Error(Code::kInvalid, std::move(message)));
   }
 
   std::optional<uint32_t> PlanMatches(const Expr* e, std::span<const uint32_t> children,
@@ -797,8 +824,9 @@ class Planner {
         step->args[1]->optional_args.empty()) {
       if (filter != nullptr) site->predicate = plan(filter);
       site->item = plan(step->args[1]->args[0]);
-      site->item_cost = IsPure(site->item) ? 2 : 12;
-      site->end_cost = 1;
+      const bool literals_cost = env_.options().literals_have_cost;
+      site->item_cost = IsPure(site->item) && !literals_cost ? 2 : 12;
+      site->end_cost = literals_cost ? 11 : 1;
       return Op::kMapList;
     }
     if (IsEmptyMap(loop.accu_init) && step->kind == ExprKind::kCall && step->operand == nullptr &&
@@ -808,7 +836,7 @@ class Planner {
       if (step->args.size() == 3) site->key = plan(step->args[1]);
       site->item = plan(step->args.back());
       site->item_cost = 2;
-      site->end_cost = 1;
+      site->end_cost = env_.options().literals_have_cost ? 31 : 1;
       return Op::kTransform;
     }
     return std::nullopt;
@@ -849,6 +877,7 @@ class Planner {
   std::unordered_map<std::string_view, uint32_t> slots_;
   std::vector<Local> locals_;
   int depth_ = 0;
+  Value fold_error_;  // why Fold() did not
   std::optional<Error> error_;
 };
 

@@ -175,9 +175,7 @@ class Program {
   ~Program();
 };
 
-// Evaluates one node that has no variables, for the planner. The value lives in `arena`; nothing if
-// it is an error.
-std::optional<Value> EvaluateConstant(const Program& program, uint32_t node, Arena& arena,
-                                      uint64_t* cost);
+// Evaluates one node that has no variables, for the planner. The value, or error, lives in `arena`.
+Value EvaluateConstant(const Program& program, uint32_t node, Arena& arena, uint64_t* cost);
 
 }  // namespace bulwark::cel

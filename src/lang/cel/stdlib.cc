@@ -66,7 +66,14 @@ std::unique_ptr<re2::RE2> CompilePattern(std::string_view pattern, std::string* 
   options.set_log_errors(false);
   auto compiled = std::make_unique<RE2>(re2::StringPiece(pattern.data(), pattern.size()), options);
   if (compiled->ok()) return compiled;
-  *error = "error parsing regexp: " + compiled->error();
+  // As Go quotes it: "unexpected ): `)`".
+  std::string text = compiled->error();
+  std::string arg = ": " + compiled->error_arg();
+  if (text.ends_with(arg)) {
+    text.resize(text.size() - arg.size());
+    text += ": `" + compiled->error_arg() + "`";
+  }
+  *error = "error parsing regexp: " + text;
   return nullptr;
 }
 
@@ -204,8 +211,12 @@ Value DurationPart(CallContext& ctx, Args args) {
     case Part::kHours: return Value::Int(args[0].seconds() / 3600);
     case Part::kMinutes: return Value::Int(args[0].seconds() / 60);
     case Part::kSeconds: return Value::Int(args[0].seconds());
-    // The specification's: those of the last second. (cel-go 0.26 gives the whole duration's.)
-    default: return Value::Int(args[0].nanos() / 1'000'000);
+    default: {
+      // All of them, as in cel-go and so in Kubernetes; the specification has those of the last
+      // second.
+      auto nanos = NanosOf(args[0]);
+      return nanos ? Value::Int(*nanos / 1'000'000) : ctx.Error("integer overflow");
+    }
   }
 }
 
