@@ -48,6 +48,7 @@ struct AssetTally {
 struct FileFix {
   std::string file;
   std::string diff;                   // unified
+  std::string original, fixed;        // the file's text before and after
   std::vector<std::string> findings;  // Finding::id of those that it closes
   // Replacements by byte offset in the original file, for SARIF.
   struct Replacement {

@@ -74,6 +74,8 @@ class CheckSet {
  public:
   // What is built into the program. `with_cases` also loads the cases, for `checks test`.
   static Result<CheckSet> BuiltIn(bool with_cases = false);
+  // Without checks: for a set of one's own alone.
+  static CheckSet Empty() { return CheckSet(); }
   CheckSet(CheckSet&&) noexcept;
   CheckSet& operator=(CheckSet&&) noexcept;
   ~CheckSet();

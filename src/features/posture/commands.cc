@@ -118,13 +118,31 @@ Result<std::vector<kube::PodTemplatePath>> ParseTemplates(const std::vector<std:
   return out;
 }
 
+// The lines of source files, for columns in SARIF; one file at a time is kept.
+std::function<std::optional<std::string>(const std::string&, uint32_t)> SourceLines() {
+  struct Last {
+    std::string file, text;
+    std::vector<std::string_view> lines;
+  };
+  return [last = std::make_shared<Last>()](const std::string& file,
+                                           uint32_t line) -> std::optional<std::string> {
+    if (file != last->file) {
+      last->file = file;
+      last->text = ReadFile(file).value_or("");
+      last->lines = SplitLines(last->text);
+    }
+    if (line == 0 || line > last->lines.size()) return std::nullopt;
+    return std::string(last->lines[line - 1]);
+  };
+}
+
 struct Inspect {
   CheckChoice choice;
   std::vector<std::string> paths, templates, helm_values;
   std::string format = "table", output, exceptions, baseline, kubernetes, fail_on = "high", fix,
               language;
   unsigned threads = 0;
-  bool strict = false, all = false, show_excepted = false, no_exit_code = false;
+  bool strict = false, all = false, show_excepted = false;
 
   void AddOptions(CLI::App& command) {
     command.add_option("PATH", paths,
@@ -209,9 +227,7 @@ struct Inspect {
     if (!baseline.empty()) {
       auto known = output::ReadBaseline(BW_TRY(ReadFile(baseline)));
       if (!known) return std::move(known).error().While("--baseline " + baseline);
-      for (size_t i = 0; i < report.findings.size(); ++i) {
-        report.findings.SetNew(i, !known->contains(report.findings[i].id));
-      }
+      output::MarkNew(report.findings, *known);
     }
     if (!fix.empty() || wanted == output::Format::kSarif) {
       BW_TRY(AddFixes(checks, options, report));
@@ -221,9 +237,10 @@ struct Inspect {
     how.color = env.color && output.empty();
     how.columns = env.columns;
     how.framework = choice.framework;
-    how.show_excused = show_excepted;
+    how.show_excepted = show_excepted;
     how.all = all;
-    how.has_baseline = !baseline.empty();
+    how.baseline = !baseline.empty();
+    how.line_of = SourceLines();
 
     if (!fix.empty()) {
       for (const FileFix& change : report.fixes) {

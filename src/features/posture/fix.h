@@ -7,36 +7,23 @@
 // the text of the file, comments and formatting kept (formats/yaml_edit.h), and the result is
 // inspected again: a fix that does not close its finding, or opens another, is not offered.
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "base/arena.h"
-#include "base/path.h"
 #include "base/result.h"
 #include "base/value.h"
 #include "features/posture/check.h"
 #include "features/posture/inspection.h"
+#include "formats/yaml_edit.h"
 #include "model/report.h"
 
 namespace bulwark::posture {
 
-struct Edit {
-  enum class Op : uint8_t { kSet, kRemove, kAdd };
-  Op op = Op::kSet;
-  Path path;  // absolute
-  Value value;
-};
-
-// The object after an edit. kSet makes the parents that are missing; kAdd appends to the list at
-// the path (made if missing) unless an equal item is there; kRemove of what is not there changes
-// nothing.
-Value Apply(const Value& object, const Edit& edit, Arena& arena);
-
 // The edits, in the order in which they are to be applied, that make check `index` pass on the
 // object; `fixed` is the object after them. No edits where the fix cannot help.
 struct PlannedFix {
-  std::vector<Edit> edits;
+  std::vector<DocumentEdit> edits;
   Value fixed;
   size_t failures_closed = 0;
 };

@@ -1,7 +1,7 @@
 #pragma once
 
 // An inspection from texts to a Report. Texts are divided into documents, which a pool of workers
-// reads and judges as they come; what lives on of an object is its count, its findings (some forty
+// reads and judges as they come; what lives on of an object is its count, its findings (some fifty
 // bytes each) and what checks between objects need (inventory.h).
 //
 //   Inspection inspection(checks, options);
