@@ -21,6 +21,9 @@ namespace bulwark::cel {
 
 namespace {
 
+// A run may take four times Limits::max_value_bytes, and this.
+constexpr size_t kLeastMemory = size_t{1} << 20;
+
 // What a lazy local holds until it is asked for.
 class Unset final : public Opaque {
  public:
@@ -49,7 +52,7 @@ class Machine {
         locals_(locals),
         arena_(arena),
         max_cost_(max_cost),
-        max_arena_(arena.bytes_reserved() + 4 * program.limits.max_value_bytes),
+        max_arena_(arena.bytes_reserved() + kLeastMemory + 4 * program.limits.max_value_bytes),
         call_{.arena = arena, .max_bytes = program.limits.max_value_bytes} {}
 
   std::span<const BoundPattern> patterns;

@@ -173,20 +173,14 @@ enum class Part {
 template <Part kPart>
 Value TimestampPart(CallContext& ctx, Args args) {
   if (!args[0].IsTimestamp()) return NoSuchOverload(ctx);
-  if (kPart == Part::kMilliseconds) {
-    // No zone is off by a fraction of a second, but one that does not exist is an error.
-    if (args.size() > 1 && !args[1].IsString()) return NoSuchOverload(ctx);
-  }
   int64_t seconds = args[0].seconds();
+  // Data may hold what CEL itself would not make.
+  if (seconds < kMinTimestamp || seconds > kMaxTimestamp) return ctx.Error("timestamp overflow");
   if (args.size() > 1) {
     if (!args[1].IsString()) return NoSuchOverload(ctx);
     Result<int64_t> offset = OffsetInZone(args[1].AsString(), seconds);
     if (!offset) return ctx.Error(offset.error().message());
-    if (__builtin_add_overflow(seconds, *offset, &seconds)) return ctx.Error("timestamp overflow");
-  }
-  // Data may hold what CEL itself would not make.
-  if (seconds < kMinTimestamp - 86400 || seconds > kMaxTimestamp + 86400) {
-    return ctx.Error("timestamp overflow");
+    seconds += *offset;
   }
   Civil civil = ToCivil(seconds);
   switch (kPart) {

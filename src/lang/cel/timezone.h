@@ -22,7 +22,7 @@ class TimeZone {
   // Of the bytes of a TZif file.
   static Result<TimeZone> Parse(std::string_view tzif);
 
-  // Seconds east of UTC at an instant.
+  // Seconds east of UTC at an instant, which is within the years that CEL has (0001 to 9999).
   int64_t OffsetAt(int64_t unix_seconds) const;
 
  private:
