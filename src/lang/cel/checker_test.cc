@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <string>
 
+#include "lang/cel/cost.h"
 #include "lang/cel/env.h"
 #include "lang/cel/macros.h"
 
@@ -363,6 +364,31 @@ TEST(Checker, ExplodingTypesAreAnError) {
   for (int i = 0; i < 40; ++i) source = "[" + source + "].map(x, {x: x})[0]";
   EXPECT_THAT(TypeOf(*MakeEnv(TestOptions()), source),
               HasSubstr("type of expression is too large"));
+}
+
+// The deepest that the parser lets through fits on the stack, of the checker and of the estimator.
+TEST(Checker, DeepestTrees) {
+  auto repeat = [](std::string_view text, int times) {
+    std::string out;
+    for (int i = 0; i < times; ++i) out += text;
+    return out;
+  };
+  const std::string sources[] = {
+      repeat("[", 249) + "1" + repeat("]", 249),
+      repeat("[d + ", 124) + "d" + repeat("]", 124),
+      repeat("d.map(x, ", 124) + "d" + repeat(")", 124),
+      repeat("{'a': !t && dyn(", 124) + "t" + repeat(")}", 124),
+      repeat("d.exists_one(x, x in [", 82) + "d" + repeat("])", 82),
+      "d" + repeat(".a", 249),
+      "i" + repeat(" + i", 249),
+      repeat("t ? i : ", 249) + "i",
+  };
+  auto env = MakeEnv(TestOptions());
+  for (const std::string& source : sources) {
+    Result<std::shared_ptr<Ast>> ast = Checked(*env, source);
+    ASSERT_TRUE(ast.has_value()) << source.substr(0, 20) << ast.error().message().substr(0, 300);
+    EXPECT_GE(EstimateCost(**ast).max, 1u) << source.substr(0, 20);
+  }
 }
 
 TEST(Env, VariablesMustDiffer) {
