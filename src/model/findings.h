@@ -1,7 +1,7 @@
 #pragma once
 
 // Findings: very many findings in little memory. What repeats (assets, paths, values, names of
-// files) is stored once; a finding is some forty bytes, and is put together when it is looked at.
+// files) is stored once; a finding is some fifty bytes, and is put together when it is looked at.
 //
 //   for (Finding f : report.findings) …      // by value
 //
