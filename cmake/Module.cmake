@@ -12,6 +12,7 @@ function(bulwark_module folder)
   cmake_parse_arguments(M "" "" "DEPS;LIBS;TEST_DEPS" ${ARGN})
   string(REPLACE "/" "_" name ${folder})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
+  list(FILTER sources EXCLUDE REGEX "/main\\.cc$")  # the program's, not the module's
   set(tests ${sources})
   set(fuzzers ${sources})
   set(benches ${sources})

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "app/cel_commands.h"
 #include "features/posture/commands.h"
 
 namespace bulwark {
@@ -13,6 +14,7 @@ int Main(std::vector<std::string> args, Env& env) {
   app.get_formatter()->column_width(34);
   int exit_code = kClean;
   posture::AddCommands(app, env, exit_code);
+  AddCelCommands(app, env, exit_code);
   try {
     std::reverse(args.begin(), args.end());  // CLI11 takes them from the back
     app.parse(args);
