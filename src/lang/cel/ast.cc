@@ -78,8 +78,10 @@ std::string RenderIssues(std::string_view source, std::span<const Issue> issues)
   std::vector<const Issue*> sorted;
   sorted.reserve(issues.size());
   for (const Issue& issue : issues) sorted.push_back(&issue);
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [](const Issue* a, const Issue* b) { return a->offset < b->offset; });
+  // Those at one place in the order that they were found in.
+  std::sort(sorted.begin(), sorted.end(), [](const Issue* a, const Issue* b) {
+    return a->offset != b->offset ? a->offset < b->offset : a < b;
+  });
   std::string out;
   for (size_t i = 0; i < sorted.size() && i < kMaxRendered; ++i) {
     if (i > 0) out += '\n';
