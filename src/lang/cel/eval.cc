@@ -41,8 +41,9 @@ struct BoundPattern {
 template <bool kCost, bool kPartial>
 class Machine {
  public:
-  Machine(const Program& program, const Value* variables, Value* locals, Arena& arena,
-          uint64_t max_cost)
+  // `hints` are one for each step: where its field was found last.
+  Machine(const Program& program, const Value* variables, Value* locals, uint32_t* hints,
+          Arena& arena, uint64_t max_cost)
       : program_(program),
         nodes_(program.nodes.data()),
         steps_(program.steps.data()),
@@ -50,6 +51,7 @@ class Machine {
         children_(program.children.data()),
         variables_(variables),
         locals_(locals),
+        hints_(hints),
         arena_(arena),
         max_cost_(max_cost),
         max_arena_(arena.bytes_reserved() + kLeastMemory + 4 * program.limits.max_value_bytes),
@@ -168,8 +170,7 @@ class Machine {
     abort_ = Value::FromOpaque(arena_.New<ErrorValue>(message, 0));
   }
 
-  // --- Attributes
-  // ----------------------------------------------------------------------------------
+  // --- Attributes --------------------------------------------------------------------------------
 
   Value Variable(const Node& n) {
     if constexpr (kPartial) {
@@ -209,6 +210,24 @@ class Machine {
     }
   }
 
+  // The value of a field of a map. Objects of a kind have their fields in much the same order, so
+  // the place where one was found in the last object is looked at first.
+  const Value* Field(const Value& map, const Step* step) {
+    std::span<const Value::Entry> entries = map.entries();
+    uint32_t& hint = hints_[step - steps_];
+    if (hint < entries.size()) [[likely]] {
+      const Value::Entry& entry = entries[hint];
+      if (entry.key.IsString() && entry.key.AsString() == step->field) return &entry.value;
+    }
+    const Value* found = map.Find(step->field);
+    if (found != nullptr) {
+      hint = static_cast<uint32_t>((reinterpret_cast<const char*>(found) -
+                                    reinterpret_cast<const char*>(&entries[0].value)) /
+                                   static_cast<ptrdiff_t>(sizeof(Value::Entry)));
+    }
+    return found;
+  }
+
   Value Fields(const Node& n) {
     Value made;
     bool unknown = false;
@@ -218,7 +237,7 @@ class Machine {
       if (!at->IsMap()) [[unlikely]]
         return Walk(n, *at, step);
       Count(1);
-      at = at->Find(step->field);
+      at = Field(*at, step);
       if (at == nullptr) [[unlikely]]
         return step->error;
     }
@@ -234,7 +253,7 @@ class Machine {
       if (!at->IsMap()) [[unlikely]]
         return Walk(n, *at, step);
       Count(1);
-      at = at->Find(step->field);
+      at = Field(*at, step);
       if (step == last) return Value::Bool(at != nullptr);
       if (at == nullptr) [[unlikely]]
         return step->error;
@@ -390,8 +409,7 @@ class Machine {
     return false;
   }
 
-  // --- Operators
-  // -----------------------------------------------------------------------------------
+  // --- Operators ---------------------------------------------------------------------------------
 
   // a || b || … (kStop true) or a && b && … (kStop false): kStop as soon as there is one, else the
   // unknowns, else the first error.
@@ -554,8 +572,7 @@ class Machine {
     return n.op == Op::kOptOr ? v : optional->value();
   }
 
-  // --- Calls
-  // ---------------------------------------------------------------------------------------
+  // --- Calls -------------------------------------------------------------------------------------
 
   Value Call(const Node& n) {
     const CallSite& site = program_.calls[n.a];
@@ -605,19 +622,19 @@ class Machine {
   }
 
   static bool Fits(const Candidate& candidate, std::span<const Value> args) {
-    if (candidate.kinds.size() != args.size()) return false;
+    if (candidate.params.size() != args.size()) return false;
     for (size_t i = 0; i < args.size(); ++i) {
-      if ((candidate.kinds[i] >> static_cast<unsigned>(args[i].kind()) & 1) == 0) return false;
-      if (args[i].IsOpaque() && !candidate.types[i].empty() &&
-          args[i].AsOpaque()->TypeName() != candidate.types[i]) {
+      const Candidate::Param& param = candidate.params[i];
+      if ((param.kinds >> static_cast<unsigned>(args[i].kind()) & 1) == 0) return false;
+      if (args[i].IsOpaque() && !param.type.empty() &&
+          args[i].AsOpaque()->TypeName() != param.type) {
         return false;
       }
     }
     return true;
   }
 
-  // --- Literals
-  // --------------------------------------------------------------------------------------
+  // --- Literals ----------------------------------------------------------------------------------
 
   // The value of an optional entry: false if there is none, or (then in `*error`) if it is no
   // optional.
@@ -717,8 +734,7 @@ class Machine {
     return MakeError(arena_, ErrorMessage(made), n.expr);
   }
 
-  // --- Loops
-  // -----------------------------------------------------------------------------------------
+  // --- Loops -------------------------------------------------------------------------------------
 
   // Calls `round` for each item of a range, with the loop's variables set, until it returns false
   // or the run is aborted. False if `range` is no range.
@@ -935,6 +951,7 @@ class Machine {
   const uint32_t* children_;
   const Value* variables_;
   Value* locals_;
+  uint32_t* hints_;
   Arena& arena_;
   uint64_t cost_ = 0;
   const uint64_t max_cost_;
@@ -947,7 +964,9 @@ class Machine {
 }  // namespace
 
 Value EvaluateConstant(const Program& program, uint32_t node, Arena& arena, uint64_t* cost) {
-  Machine<true, false> machine(program, nullptr, nullptr, arena, UINT64_MAX);
+  std::vector<uint32_t> hints(program.steps.size());
+  std::vector<Value> locals(program.locals);
+  Machine<true, false> machine(program, nullptr, locals.data(), hints.data(), arena, UINT64_MAX);
   Value v = machine.Run(node);
   *cost = machine.cost();
   return v;
@@ -956,6 +975,7 @@ Value EvaluateConstant(const Program& program, uint32_t node, Arena& arena, uint
 struct Evaluator::State {
   Arena arena{16384};
   std::vector<Value> locals;
+  std::vector<uint32_t> hints;
   std::vector<Value> variables;  // where there are fewer bindings than variables
   std::vector<BoundPattern> patterns;
   bool used = false;
@@ -972,6 +992,7 @@ Outcome Evaluator::Run(const Program& program, std::span<const Value> bindings,
     arena->Reset();
   }
   if (state_->locals.size() < program.locals) state_->locals.resize(program.locals);
+  if (state_->hints.size() < program.steps.size()) state_->hints.resize(program.steps.size());
   if (bindings.size() < program.variables.size()) [[unlikely]] {
     std::vector<Value>& all = state_->variables;
     all.assign(bindings.begin(), bindings.end());
@@ -982,8 +1003,8 @@ Outcome Evaluator::Run(const Program& program, std::span<const Value> bindings,
   }
   uint64_t max_cost = std::min(options.max_cost, program.limits.max_cost);
   auto run = [&]<bool kCost, bool kPartial>() -> Outcome {
-    Machine<kCost, kPartial> machine(program, bindings.data(), state_->locals.data(), *arena,
-                                     max_cost);
+    Machine<kCost, kPartial> machine(program, bindings.data(), state_->locals.data(),
+                                     state_->hints.data(), *arena, max_cost);
     machine.set_authorizer(options.authorizer);
     machine.patterns = state_->patterns;
     Value v = machine.Run(program.root);

@@ -39,7 +39,7 @@ constexpr uint16_t Bit(Value::Kind kind) {
 }
 
 // The kinds that a value of a type has at run time.
-uint16_t KindsOf(Type type, std::string* opaque_name) {
+uint16_t KindsOf(Type type, std::string_view* opaque_name) {
   using Kind = Value::Kind;
   switch (type.kind()) {
     case TypeKind::kDyn:
@@ -178,8 +178,7 @@ class Planner {
     return ast_.checked() ? &ast_.references[static_cast<size_t>(e->id)] : nullptr;
   }
 
-  // --- Names
-  // ---------------------------------------------------------------------------------------
+  // --- Names -------------------------------------------------------------------------------------
 
   const Local* FindLocal(std::string_view name) const {
     for (size_t i = locals_.size(); i-- > 0;) {
@@ -319,8 +318,7 @@ class Planner {
     return AddStep(e, operand, step);
   }
 
-  // --- Calls
-  // ---------------------------------------------------------------------------------------
+  // --- Calls -------------------------------------------------------------------------------------
 
   // The overloads that a call may mean.
   std::vector<const Overload*> OverloadsOf(const Expr* e, std::string_view name, bool member,
@@ -514,9 +512,9 @@ class Planner {
     out.cost = standard && !chosen ? nullptr : overload.actual_cost;
     out.counted = standard;
     for (Type param : overload.params) {
-      std::string type;
-      out.kinds.push_back(KindsOf(param, &type));
-      out.types.push_back(std::move(type));
+      std::string_view type;
+      uint16_t kinds = KindsOf(param, &type);
+      out.params.push_back({kinds, program_->arena.Copy(type)});
     }
     return out;
   }
@@ -625,8 +623,7 @@ class Planner {
     return node;
   }
 
-  // --- Literals
-  // --------------------------------------------------------------------------------------
+  // --- Literals ----------------------------------------------------------------------------------
 
   uint32_t PlanList(const Expr* e) {
     uint32_t mark = Mark();
@@ -704,8 +701,7 @@ class Planner {
     return node;
   }
 
-  // --- Comprehensions
-  // ------------------------------------------------------------------------------
+  // --- Comprehensions ----------------------------------------------------------------------------
 
   uint32_t NewLocal() { return program_->locals++; }
 
@@ -842,8 +838,7 @@ class Planner {
     return std::nullopt;
   }
 
-  // --- All of it
-  // -------------------------------------------------------------------------------------
+  // --- All of it ---------------------------------------------------------------------------------
 
   uint32_t Plan(const Expr* e) {
     if (error_) return 0;

@@ -111,10 +111,11 @@ struct Candidate {
   Function function = nullptr;
   ActualCost cost = nullptr;
   bool counted = false;  // its actual cost holds for errors too
-  // For each argument the kinds it may have, a bit a Value::Kind, and where an opaque is one of
-  // them the name of its type (empty: any).
-  std::vector<uint16_t> kinds;
-  std::vector<std::string> types;
+  struct Param {
+    uint16_t kinds;         // that it may have, a bit a Value::Kind
+    std::string_view type;  // the name of the type, where an opaque is one; empty: any
+  };
+  std::vector<Param> params;
 };
 
 struct CallSite {

@@ -2,7 +2,6 @@
 
 #include <re2/re2.h>
 
-#include <cmath>
 #include <initializer_list>
 #include <list>
 #include <string>
@@ -41,10 +40,6 @@ uint64_t ActualSize(const Value& v) {
       return 1;
     default: return 1;
   }
-}
-
-uint64_t ScaleCost(uint64_t size, double factor) {
-  return static_cast<uint64_t>(std::ceil(static_cast<double>(size) * factor));
 }
 
 uint64_t TraversalCost(std::span<const Value> args, const Value&) {
@@ -154,8 +149,7 @@ Value Size(CallContext& ctx, Args args) {
 Value TypeOf(CallContext& ctx, Args args) { return MakeType(ctx.arena, TypeNameOf(args[0])); }
 Value Identity(CallContext&, Args args) { return args[0]; }
 
-// --- Timestamps and durations
-// ----------------------------------------------------------------------
+// --- Timestamps and durations --------------------------------------------------------------------
 
 enum class Part {
   kYear,
@@ -214,8 +208,7 @@ Value DurationPart(CallContext& ctx, Args args) {
   }
 }
 
-// --- The tables
-// --------------------------------------------------------------------------------------
+// --- The tables ----------------------------------------------------------------------------------
 
 struct Types {
   Type boolean = Type::Bool(), integer = Type::Int(), uint = Type::Uint(), real = Type::Double(),

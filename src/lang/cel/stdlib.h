@@ -23,7 +23,11 @@ std::unique_ptr<re2::RE2> CompilePattern(std::string_view pattern, std::string* 
 bool MatchesPattern(const re2::RE2& pattern, std::string_view text);
 
 // ceil(size × factor) in doubles, as cel-go calculates it.
-uint64_t ScaleCost(uint64_t size, double factor);
+inline uint64_t ScaleCost(uint64_t size, double factor) {
+  double cost = static_cast<double>(size) * factor;
+  auto whole = static_cast<uint64_t>(cost);
+  return whole + (static_cast<double>(whole) < cost ? 1 : 0);
+}
 inline constexpr double kStringCost = 0.1;    // a code point or byte traversed
 inline constexpr double kPatternCost = 0.25;  // a character of a pattern
 
