@@ -383,6 +383,7 @@ Value JsonNumber(std::string_view token) {
     for (; at != end && IsAsciiDigit(*at); ++at) digits = digits * 10 + (*at - '0');
     if (at == end) {
       auto number = static_cast<int64_t>(digits);
+      if (negative && number == 0) return Value::Double(-0.0);  // no int has a negative zero
       return Value::Int(negative ? -number : number);
     }
     // At most fifteen digits, the point among them: such a spelling names one double, found by one

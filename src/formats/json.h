@@ -9,7 +9,8 @@
 // Work and memory are linear in the text; nesting takes no stack.
 //
 // Numbers lose nothing. Without fraction and exponent they become int64, else uint64, else Decimal;
-// with one, a double if the double's shortest spelling has the same digits, else Decimal.
+// with one, a double if the double's shortest spelling has the same digits, else Decimal. -0 is a
+// double.
 // \u0000 is a NUL in the string: strings are not C strings.
 
 #include <string>

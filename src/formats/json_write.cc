@@ -110,7 +110,7 @@ class Writer {
       for (const Value::Entry& entry : value.entries()) {
         sorted.emplace_back(KeyText(entry.key), &entry.value);
       }
-      std::stable_sort(sorted.begin(), sorted.end(),
+      std::sort(sorted.begin(), sorted.end(),
                        [](const auto& a, const auto& b) { return a.first < b.first; });
       for (const auto& [key, item] : sorted) WriteEntry(key, *item, first);
     } else {

@@ -151,6 +151,7 @@ class Editor {
     } else {
       BW_TRY(Put());
     }
+    if (lost_) return Failed();
     std::string out;
     size_t at = 0;
     std::sort(splices_.begin(), splices_.end(),
@@ -608,19 +609,21 @@ class Editor {
     return at < text_.size() && text_[at] == ',' ? at : std::string_view::npos;
   }
   // Where the dash of a block sequence's item stands.
-  size_t DashOf(const TreeNode& list, size_t item) const {
+  size_t DashOf(const TreeNode& list, size_t item) {
     size_t at = item == 0 ? list.begin : tree_.at(list.children[item - 1]).end;
-    if (item == 0 && list.tagged) {
-      // Anchor and tag stand on the line before.
-      at = LineEnd(at);
-    }
-    return SkipSpace(at);
+    // Anchor and tag stand on the line before.
+    if (item == 0 && list.tagged) at = LineEnd(at);
+    at = SkipSpace(at);
+    // Line breaks of libyaml's that are none here (a lone \r, U+2028) may hide it.
+    if (at >= text_.size() || text_[at] != '-') lost_ = true;
+    return at;
   }
-  size_t DashColumn(const TreeNode& list) const { return Column(DashOf(list, 0)); }
+  size_t DashColumn(const TreeNode& list) { return Column(DashOf(list, 0)); }
   // One past the colon or dash that a value in a block collection stands after.
-  size_t Indicator(const Step& step) const {
+  size_t Indicator(const Step& step) {
     const TreeNode& parent = tree_.at(step.parent);
-    if (parent.kind == TreeNode::kSequence) return DashOf(parent, step.child) + 1;
+    if (parent.kind == TreeNode::kSequence)
+      return std::min(DashOf(parent, step.child) + 1, text_.size());
     const TreeNode& key = tree_.at(parent.children[step.child - 1]);
     return ColonAfter(key).value_or(key.end);
   }
@@ -669,6 +672,7 @@ class Editor {
   RenderStyle style_;
   std::vector<Step> way_;
   std::vector<Splice> splices_;
+  bool lost_ = false;  // a dash was not found where it must be
 };
 
 }  // namespace
