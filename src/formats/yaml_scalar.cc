@@ -276,6 +276,8 @@ Value AfterJson(Value resolved) {
   if (!resolved.IsDouble()) return resolved;
   double number = resolved.AsDouble();
   if (number != std::floor(number) || std::fabs(number) > 9.3e18) return resolved;
+  if (number == 0 && std::signbit(number))
+    return resolved;  // JSON's -0 is a double (formats/json.h)
   std::string digits;
   AppendJsonDouble(digits, number);
   int64_t whole = 0;

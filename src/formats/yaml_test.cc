@@ -81,7 +81,7 @@ TEST(Yaml, NumbersHaveTheKindThatTheyHaveAfterJson) {
   Value v = ParseYaml("[1, 1.0, 1e3, 1.5, 9223372036854775808, 1e19, 08, -0.0]", arena).value();
   using Kind = Value::Kind;
   const Kind kinds[] = {Kind::kInt,  Kind::kInt,    Kind::kInt, Kind::kDouble,
-                        Kind::kUint, Kind::kDouble, Kind::kInt, Kind::kInt};
+                        Kind::kUint, Kind::kDouble, Kind::kInt, Kind::kDouble};
   ASSERT_EQ(v.size(), std::size(kinds));
   for (size_t i = 0; i < v.size(); ++i) EXPECT_EQ(v[i].kind(), kinds[i]) << i;
 }
