@@ -236,7 +236,7 @@ Result<Quantity> Quantity::Parse(std::string_view text) {
   }
 
   if (no_digits) return Wrong("unable to parse numeric part of quantity");
-  Decimal& big = q.big_.emplace();
+  Decimal& big = q.big_.emplace(Decimal{});
   digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size()));
   if (digits.size() > kMaxDigits) return TooLarge();
   big.digits = std::move(digits);
@@ -345,7 +345,7 @@ Result<Quantity> Quantity::Combine(const Quantity& other, bool subtract) const {
   Decimal a = ToDecimal();
   Decimal b = other.ToDecimal();
   if (subtract) b.negative = !b.negative;
-  Decimal& out = sum.big_.emplace();
+  Decimal& out = sum.big_.emplace(Decimal{});
   out.exponent = std::min(a.exponent, b.exponent);
   for (Decimal* d : {&a, &b}) {
     if (d->digits.empty()) continue;
