@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "base/text.h"
+#include "lang/cel/loop_shape.h"
 #include "lang/cel/operators.h"
 #include "lang/cel/program.h"
 #include "lang/cel/stdlib.h"
@@ -18,21 +19,6 @@ namespace {
 
 // The evaluator recurses as deep as the tree is; one level of source may be several of tree.
 constexpr int kMaxTreeDepth = 1500;
-
-constexpr std::string_view kMapInsert = "cel.@mapInsert";
-
-bool IsCall(const Expr* e, std::string_view name, size_t args) {
-  return e->kind == ExprKind::kCall && e->operand == nullptr && e->name == name &&
-         e->args.size() == args;
-}
-bool IsIdent(const Expr* e, std::string_view name) {
-  return e->kind == ExprKind::kIdent && e->name == name;
-}
-bool IsBool(const Expr* e, bool value) {
-  return e->kind == ExprKind::kLiteral && e->literal.IsBool() && e->literal.AsBool() == value;
-}
-bool IsEmptyList(const Expr* e) { return e->kind == ExprKind::kList && e->args.empty(); }
-bool IsEmptyMap(const Expr* e) { return e->kind == ExprKind::kMap && e->entries.empty(); }
 
 constexpr uint16_t Bit(Value::Kind kind) {
   return static_cast<uint16_t>(1U << static_cast<unsigned>(kind));
@@ -714,15 +700,26 @@ class Planner {
     const Comprehension& loop = *e->loop;
     LoopSite site;
     site.accu = NewLocal();
-    if (IsEmptyList(loop.range) && IsBool(loop.condition, false)) return PlanBind(e, site);
+    if (IsEmptyList(loop.range) && IsLiteral(loop.condition, Value::Bool(false)))
+      return PlanBind(e, site);
 
     site.range = Plan(loop.range);
     site.var = NewLocal();
     if (!loop.var2.empty()) site.var2 = NewLocal();
     size_t scope = locals_.size();
     uint32_t node = 0;
-    if (std::optional<Op> op = Recognize(loop, &site)) {
-      node = AddLoop(e, *op, site);
+    if (std::optional<LoopShape> shape = ShapeOf(loop)) {
+      EnterVariables(loop, site);
+      if (shape->predicate != nullptr) site.predicate = Plan(shape->predicate);
+      if (shape->key != nullptr) site.key = Plan(shape->key);
+      if (shape->item != nullptr) site.item = Plan(shape->item);
+      site.round_cost = shape->round_cost;
+      site.item_cost = shape->item_cost;
+      // A list of a literal is a literal: making it costs nothing.
+      if (shape->op == Op::kMapList && IsPure(site.item)) site.item_cost -= 10;
+      site.stop_cost = shape->stop_cost;
+      site.end_cost = shape->end_cost;
+      node = AddLoop(e, shape->op, site);
     } else {
       node = PlanFold(e, site);
     }
@@ -750,92 +747,13 @@ class Planner {
     site.init = Plan(loop.accu_init);
     EnterVariables(loop, site);
     locals_.push_back({loop.accu, site.accu, site.init});
-    site.condition = IsBool(loop.condition, true) ? kNoNode : Plan(loop.condition);
+    site.condition = IsLiteral(loop.condition, Value::Bool(true)) ? kNoNode : Plan(loop.condition);
     site.step = Plan(loop.step);
     // The result sees the accumulator, and not the variables.
     locals_.resize(locals_.size() - (loop.var2.empty() ? 2 : 3));
     locals_.push_back({loop.accu, site.accu, site.init});
     site.result = Plan(loop.result);
     return AddLoop(e, Op::kFold, site);
-  }
-
-  // The comprehensions that macros make, by their shape. The accumulator is then no variable, so
-  // the parts that are planned must not read it: a macro's arguments cannot name it.
-  std::optional<Op> Recognize(const Comprehension& loop, LoopSite* site) {
-    std::string_view accu = loop.accu;
-    if (!accu.starts_with('@')) return std::nullopt;  // somebody's own
-    auto plan = [&](const Expr* part) {
-      size_t scope = locals_.size();
-      EnterVariables(loop, *site);
-      uint32_t node = Plan(part);
-      locals_.resize(scope);
-      return node;
-    };
-    bool always = IsBool(loop.condition, true);
-    bool gives_accu = IsIdent(loop.result, accu);
-    const Expr* step = loop.step;
-
-    // The costs are those of the parts that are not planned: reading the accumulator 1, calls 1.
-    if (gives_accu && IsBool(loop.accu_init, true) && IsCall(step, op::kAnd, 2) &&
-        IsIdent(step->args[0], accu) && IsCall(loop.condition, op::kNotStrictlyFalse, 1) &&
-        IsIdent(loop.condition->args[0], accu)) {
-      site->predicate = plan(step->args[1]);
-      site->round_cost = 3;
-      site->stop_cost = 2;
-      site->end_cost = 1;
-      return Op::kAll;
-    }
-    if (gives_accu && IsBool(loop.accu_init, false) && IsCall(step, op::kOr, 2) &&
-        IsIdent(step->args[0], accu) && IsCall(loop.condition, op::kNotStrictlyFalse, 1) &&
-        IsCall(loop.condition->args[0], op::kNot, 1) &&
-        IsIdent(loop.condition->args[0]->args[0], accu)) {
-      site->predicate = plan(step->args[1]);
-      site->round_cost = 4;
-      site->stop_cost = 3;
-      site->end_cost = 1;
-      return Op::kExists;
-    }
-    if (!always) return std::nullopt;
-
-    const Expr* filter = nullptr;
-    if (IsCall(step, op::kConditional, 3) && IsIdent(step->args[2], accu)) {
-      filter = step->args[0];
-      step = step->args[1];
-    }
-    if (filter != nullptr && loop.accu_init->kind == ExprKind::kLiteral &&
-        loop.accu_init->literal.IsInt() && loop.accu_init->literal.AsInt() == 0 &&
-        IsCall(step, op::kAdd, 2) && IsIdent(step->args[0], accu) &&
-        step->args[1]->kind == ExprKind::kLiteral && step->args[1]->literal == Value::Int(1) &&
-        IsCall(loop.result, op::kEquals, 2) && IsIdent(loop.result->args[0], accu) &&
-        loop.result->args[1]->kind == ExprKind::kLiteral &&
-        loop.result->args[1]->literal == Value::Int(1)) {
-      site->predicate = plan(filter);
-      site->item_cost = 2;
-      site->end_cost = 2;
-      return Op::kExistsOne;
-    }
-    if (!gives_accu) return std::nullopt;
-    if (IsEmptyList(loop.accu_init) && IsCall(step, op::kAdd, 2) && IsIdent(step->args[0], accu) &&
-        step->args[1]->kind == ExprKind::kList && step->args[1]->args.size() == 1 &&
-        step->args[1]->optional_args.empty()) {
-      if (filter != nullptr) site->predicate = plan(filter);
-      site->item = plan(step->args[1]->args[0]);
-      const bool literals_cost = env_.options().literals_have_cost;
-      site->item_cost = IsPure(site->item) && !literals_cost ? 2 : 12;
-      site->end_cost = literals_cost ? 11 : 1;
-      return Op::kMapList;
-    }
-    if (IsEmptyMap(loop.accu_init) && step->kind == ExprKind::kCall && step->operand == nullptr &&
-        step->name == kMapInsert && (step->args.size() == 2 || step->args.size() == 3) &&
-        IsIdent(step->args[0], accu)) {
-      if (filter != nullptr) site->predicate = plan(filter);
-      if (step->args.size() == 3) site->key = plan(step->args[1]);
-      site->item = plan(step->args.back());
-      site->item_cost = 2;
-      site->end_cost = env_.options().literals_have_cost ? 31 : 1;
-      return Op::kTransform;
-    }
-    return std::nullopt;
   }
 
   // --- All of it ---------------------------------------------------------------------------------
