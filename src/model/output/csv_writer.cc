@@ -9,6 +9,15 @@ namespace bulwark::output {
 
 namespace {
 
+std::string WithoutControls(std::string_view text) {
+  std::string out;
+  for (CodePoint c : CodePoints(text)) {
+    bool control = c.value < 0x20 && c.value != '\n' && c.value != '\t';
+    AppendUtf8(out, control || c.value == 0x7f ? kReplacement : c.value);
+  }
+  return out;
+}
+
 std::string Joined(const std::vector<std::string>& parts) { return Join(parts, " "); }
 
 std::string ControlsText(const CheckInfo& check) {
@@ -42,10 +51,9 @@ void WriteCsv(const Report& report, const OutputOptions& options, const Sink& si
     auto field = [&](std::string_view text) {
       if (!first) out << ",";
       first = false;
-      // A NUL ends the text for many readers, and no spreadsheet shows other controls.
-      out << EscapeCsvField(text.find('\0') == text.npos
-                                ? std::string(text)
-                                : ReplaceAll(text, std::string_view("\0", 1), "\xef\xbf\xbd"));
+      // No reader of CSV makes anything of malformed bytes and controls; a NUL ends the text of
+      // some, and a terminal obeys the rest.
+      out << EscapeCsvField(WithoutControls(text));
     };
     auto number = [&](uint32_t n) { field(n == 0 ? "" : std::to_string(n)); };
     field(SeverityName(f.severity));

@@ -19,17 +19,19 @@ constexpr size_t kTableRows = 20;
 // Text in a paragraph or a table cell: nothing in it is markup, a mention or a line break.
 std::string Plain(std::string_view text) {
   std::string out;
-  for (CodePoint c : CodePoints(EscapeForTerminal(text))) {
+  std::string clean = EscapeForTerminal(text);
+  for (CodePoint c : CodePoints(clean)) {
     if (c.value == '<') {
       out += "&lt;";
+    } else if (c.value == '>') {
+      out += "&gt;";
     } else if (c.value == '&') {
       out += "&amp;";
     } else if (c.value == '@') {
       out += "@<!-- -->";  // "@name" would call somebody
     } else {
-      if (c.value < 0x80 &&
-          std::string_view("\\`*_{}[]()#+!|>~").find(static_cast<char>(c.value)) !=
-              std::string_view::npos) {
+      if (c.value < 0x80 && std::string_view("\\`*_[]#|~").find(static_cast<char>(c.value)) !=
+                                std::string_view::npos) {
         out += '\\';
       }
       AppendUtf8(out, c.value);
@@ -334,7 +336,9 @@ class MarkdownWriter {
       for (const Unread& unread : report_.unread) {
         std::string place = unread.place.ToString();
         PutIfRoom(fmt::format("- {}{}: {}\n", Plain(unread.what),
-                              place.empty() || place == unread.what ? "" : " " + CodeSpan(place),
+                              place.empty() || unread.error.find(place) != std::string::npos
+                                  ? ""
+                                  : " " + CodeSpan(place),
                               Plain(unread.error)));
       }
       Put("\n");

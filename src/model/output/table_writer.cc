@@ -27,7 +27,9 @@ namespace {
 
 constexpr size_t kShortReport = 40;     // findings; a report no longer than that is listed in full
 constexpr size_t kSameInNamespace = 3;  // objects of a namespace that are shown for one check
+constexpr size_t kSameInAll = 6;        // objects in all that are shown for one check
 constexpr size_t kSameInObject = 3;     // places of one object that are shown for one check
+constexpr size_t kNames = 3;            // names that stand for many
 constexpr size_t kPerControl = 5;       // findings that are shown for one control
 constexpr size_t kWorst = 5;            // rows of the lists of the worst
 constexpr size_t kWordWidth = 8;        // "critical", "excepted"
@@ -123,7 +125,7 @@ class TableWriter {
   }
 
   void Rule(std::string_view title) {
-    std::string text = fmt::format("── {} ", title);
+    std::string text = TruncateToWidth(fmt::format("── {} ", title), width_);
     while (DisplayWidth(text) < width_) text += "─";
     Line(Paint(Style::kDim, text));
   }
@@ -143,7 +145,7 @@ class TableWriter {
     Paragraph("  " + word + "  ", kIndent, message);
 
     std::vector<std::string> facts;
-    if (name_object) facts.push_back(Clean(f.asset.Label()));
+    if (name_object) facts.push_back(Shorten(Clean(f.asset.Label()), width_ - kIndent));
     std::string place = Clean(f.evidence.place.ToString());
     facts.push_back(place.empty() ? Clean(f.evidence.path) : place);
     facts.push_back(Clean(f.check));
@@ -218,10 +220,12 @@ class TableWriter {
     Line();
   }
 
+  // What is not listed of one check.
   struct Same {
     Severity severity = Severity::kUnknown;
-    size_t findings = 0;
-    std::vector<std::string> objects;
+    size_t objects = 0;
+    std::vector<std::string> names;  // of the first few
+    std::map<std::string, size_t> namespaces;
   };
 
   void WriteGroups() {
@@ -232,7 +236,8 @@ class TableWriter {
     }
     bool whole = options_.all || open <= kShortReport;
     std::map<std::pair<std::string, std::string_view>, size_t> shown;  // namespace, check → objects
-    std::map<std::pair<std::string, std::string_view>, Same> same;
+    std::unordered_map<std::string_view, size_t> shown_in_all;
+    std::map<std::string_view, Same> same;
     for (const Group& group : groups) {
       // Which of its checks are to be shown; then whether anything is left at all.
       std::map<std::string_view, bool> show;
@@ -248,13 +253,19 @@ class TableWriter {
         std::string_view check = report_.findings.CheckOf(i);
         auto [choice, first] = show.emplace(check, true);
         if (first && !whole) {
-          choice->second = shown[{group.asset->ns, check}]++ < kSameInNamespace;
+          choice->second = shown_in_all[check] < kSameInAll &&
+                           shown[{group.asset->ns, check}]++ < kSameInNamespace;
+          shown_in_all[check] += choice->second;
         }
         if (!choice->second) {
-          Same& more = same[{group.asset->ns, check}];
+          Same& more = same[check];
           more.severity = std::max(more.severity, report_.findings.SeverityOf(i));
-          ++more.findings;
-          if (first) more.objects.push_back(group.asset->Label());
+          if (first) {
+            ++more.objects;
+            ++more.namespaces[group.asset->ns];
+            if (more.names.size() < kNames)
+              more.names.push_back(group.asset->kind + " " + group.asset->name);
+          }
           ++as_above;
         } else if (!whole && here[check]++ >= kSameInObject) {
           ++more_here[check];
@@ -288,42 +299,63 @@ class TableWriter {
   }
 
   void More(const std::string& text) {
-    Line(std::string(kIndent, ' ') + Paint(Style::kDim, Clean(text)));
+    Line(std::string(kIndent, ' ') +
+         Paint(Style::kDim, TruncateToWidth(Clean(text), width_ - kIndent)));
   }
 
-  void WriteSame(const std::map<std::pair<std::string, std::string_view>, Same>& same) {
+  void WriteSame(const std::map<std::string_view, Same>& same) {
     if (same.empty()) return;
     Line(Paint(Style::kBold, Say("The same elsewhere", "其他对象的同类问题")) + "  " +
          Paint(Style::kDim, Say("--all lists each", "--all 可逐项列出")));
-    std::vector<std::pair<std::pair<std::string, std::string_view>, const Same*>> rows;
-    for (const auto& [key, more] : same) rows.emplace_back(key, &more);
+    std::vector<std::pair<std::string_view, const Same*>> rows;
+    for (const auto& [check, more] : same) rows.emplace_back(check, &more);
     std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
-      return std::make_pair(b.second->severity, b.second->objects.size()) <
-             std::make_pair(a.second->severity, a.second->objects.size());
+      return std::make_pair(a.second->severity, a.second->objects) >
+             std::make_pair(b.second->severity, b.second->objects);
     });
-    for (const auto& [key, more] : rows) {
+    for (const auto& [check, more] : rows) {
       out_ << "  "
            << PaintSeverity(more->severity,
                             Fit(SeverityWord(more->severity, language_), kWordWidth))
            << "  ";
-      std::string names;
-      for (size_t i = 0; i < more->objects.size() && i < 3; ++i) {
-        // In one namespace: the kind and the name tell enough.
-        std::string label = more->objects[i];
-        if (!key.first.empty()) label = ReplaceAll(label, " " + key.first + "/", " ");
-        names += (i == 0 ? "" : std::string(Say(", ", "、"))) + label;
-      }
-      if (more->objects.size() > 3) names += Say(", …", "……");
-      std::string where = key.first.empty() ? "" : key.first;
-      std::string text =
-          language_ == Language::kChinese
-              ? fmt::format("{}：{}另有 {} 个对象（{}）", key.second,
-                            where.empty() ? "" : where + " 中", Count(more->objects.size()), names)
-              : fmt::format("{}: {} more{} ({})", key.second, Count(more->objects.size()),
-                            where.empty() ? "" : " in " + where, names);
-      Paragraph("", kIndent, Clean(text));
+      Paragraph("", kIndent, Clean(SameText(check, *more)));
     }
     Line();
+  }
+
+  // "run-as-root: 12 more in shop (Deployment api, Deployment cart, …)"
+  std::string SameText(std::string_view check, const Same& more) const {
+    std::string where, names;
+    auto name = [&](const std::string& text) {
+      if (!names.empty()) names += Say(", ", "、");
+      names += text;
+    };
+    bool one = more.namespaces.size() == 1;
+    if (one) {
+      where = more.namespaces.begin()->first;
+      for (const std::string& n : more.names) name(n);
+      if (more.objects > more.names.size()) name("…");
+    } else {
+      where = fmt::format(fmt::runtime(Say("{} namespaces", "{} 个命名空间")),
+                          Count(more.namespaces.size()));
+      // Those with most of them.
+      std::vector<std::pair<size_t, std::string_view>> most;
+      for (const auto& [ns, n] : more.namespaces) most.emplace_back(n, ns);
+      std::stable_sort(most.begin(), most.end(),
+                       [](const auto& a, const auto& b) { return a.first > b.first; });
+      for (size_t i = 0; i < most.size() && i < kNames; ++i) {
+        name(fmt::format("{} {}",
+                         most[i].second.empty() ? Say("no namespace", "未指定") : most[i].second,
+                         Count(most[i].first)));
+      }
+      if (most.size() > kNames) name("…");
+    }
+    if (language_ == Language::kChinese) {
+      return fmt::format("{}：{}另有 {} 个对象（{}）", check, where.empty() ? "" : where + " 中",
+                         Count(more.objects), names);
+    }
+    return fmt::format("{}: {} more{} ({})", check, Count(more.objects),
+                       where.empty() ? "" : " in " + where, names);
   }
 
   // --- By control --------------------------------------------------------------------------------
@@ -461,7 +493,8 @@ class TableWriter {
 
   void WriteWarnings() {
     for (const std::string& warning : report_.warnings) {
-      Paragraph(Paint(Style::kYellow, Say("warning: ", "警告：    ")), 9, Clean(warning));
+      std::string_view word = Say("warning: ", "警告：");
+      Paragraph(Paint(Style::kYellow, word), DisplayWidth(word), Clean(warning));
     }
     if (!report_.warnings.empty()) Line();
   }
@@ -545,13 +578,21 @@ class TableWriter {
 
   void WriteSeverities(const Tally& total) {
     std::string line;
+    size_t used = 0;
     for (int i = kSeverities; i-- > 0;) {
       auto severity = static_cast<Severity>(i);
       uint64_t n = total.by_severity[static_cast<size_t>(i)];
       if (n == 0 && (severity == Severity::kUnknown || severity == Severity::kInfo)) continue;
-      std::string text = fmt::format("{} {}", Count(n), SeverityWord(severity, language_));
-      line += (line.empty() ? "" : "   ") +
+      std::string text = CountOf(n, severity, language_);
+      size_t needs = DisplayWidth(text) + (used == 0 ? 0 : 3);
+      if (used + needs > width_) {
+        line += "\n";
+        used = 0;
+        needs -= 3;
+      }
+      line += (used == 0 ? "" : "   ") +
               (n == 0 ? Paint(Style::kDim, text) : PaintSeverity(severity, text));
+      used += needs;
     }
     Line(line);
   }

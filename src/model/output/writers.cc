@@ -80,6 +80,12 @@ std::string Counted(uint64_t number, std::string_view one, std::string_view many
   return fmt::format("{} {}", Count(number), number == 1 ? one : many);
 }
 
+std::string CountOf(uint64_t number, Severity severity, Language language) {
+  std::string_view word = SeverityWord(severity, language);
+  return language == Language::kChinese ? fmt::format("{} {}", word, Count(number))
+                                        : fmt::format("{} {}", Count(number), word);
+}
+
 std::string Percent(double percent) {
   double rounded = std::round(percent * 10) / 10;
   if (rounded == 100 && percent < 100) rounded = 99.9;
@@ -267,7 +273,7 @@ std::string BySeverity(const Tally& tally, Language language) {
     uint64_t n = tally.by_severity[static_cast<size_t>(i)];
     if (n == 0) continue;
     if (!out.empty()) out += Pick(language, ", ", "，");
-    out += fmt::format("{} {}", Count(n), SeverityWord(static_cast<Severity>(i), language));
+    out += CountOf(n, static_cast<Severity>(i), language);
   }
   return out;
 }

@@ -101,6 +101,8 @@ std::string_view CategoryName(std::string_view category, Language language);
 std::string Count(uint64_t number);
 // "1 finding", "2 findings"
 std::string Counted(uint64_t number, std::string_view one, std::string_view many);
+// "3 critical", "严重 3"
+std::string CountOf(uint64_t number, Severity severity, Language language);
 // "87.5"; "99.9" rather than 100 where anything is missing.
 std::string Percent(double percent);
 // The message, or what there is where the check is not in the report.
