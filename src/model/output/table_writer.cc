@@ -177,6 +177,33 @@ class TableWriter {
     }
   }
 
+  // Whether a finding differs from the one before in its container only.
+  bool SaysTheSame(const Finding& f, const Finding& before) const {
+    if (f.check != before.check || f.status != before.status || f.excused || before.excused ||
+        f.evidence.container.empty() || before.evidence.container.empty() ||
+        f.fixable != before.fixable || f.is_new != before.is_new) {
+      return false;
+    }
+    auto of_any = [&](Finding finding) {
+      finding.evidence.container.clear();
+      return MessageIn(report_, finding, language_);
+    };
+    return of_any(f) == of_any(before);
+  }
+
+  // "also redis  deploy.yaml:30:11"
+  void WriteAlso(const Finding& f) {
+    std::string place = Clean(f.evidence.place.ToString());
+    std::string text = fmt::format("{} {}", Say("also", "另有容器"), Clean(f.evidence.container));
+    text = Shorten(text, width_ - kIndent);
+    size_t used = kIndent + DisplayWidth(text) + 2 + DisplayWidth(place);
+    if (!place.empty()) {
+      text += used <= width_ ? "  " : "\n" + std::string(kIndent, ' ');
+      text += Paint(Style::kDim, place);
+    }
+    Line(std::string(kIndent, ' ') + text);
+  }
+
   void WriteExcused(const Excused& excused) {
     std::string text(excused.by_owner ? Say("excepted by its owner", "由其所有者豁免")
                                       : Say("excepted", "已豁免"));
@@ -276,7 +303,12 @@ class TableWriter {
       if (rows.empty()) continue;
       WriteHeader(group);
       for (size_t r = 0; r < rows.size(); ++r) {
-        WriteFinding(report_.findings[rows[r]], false);
+        Finding f = report_.findings[rows[r]];
+        if (r > 0 && SaysTheSame(f, report_.findings[rows[r - 1]])) {
+          WriteAlso(f);
+        } else {
+          WriteFinding(f, false);
+        }
         std::string_view check = report_.findings.CheckOf(rows[r]);
         bool last = r + 1 == rows.size() || report_.findings.CheckOf(rows[r + 1]) != check;
         auto more = more_here.find(check);

@@ -234,11 +234,13 @@ Numbers NumbersOf(const Report& report, const OutputOptions& options) {
 
 namespace {
 
-std::vector<Worst> LowestFirst(std::vector<Worst> all, size_t limit) {
+std::vector<Worst> WorstFirst(std::vector<Worst> all, size_t limit) {
   std::erase_if(all, [](const Worst& w) { return w.tally->failed + w.tally->errors == 0; });
+  // By what is lost, not by score: an object that one check speaks of is soon at 0.
   auto worse = [](const Worst& a, const Worst& b) {
-    int score_a = a.tally->Score(), score_b = b.tally->Score();
-    return std::tie(score_a, b.tally->failed, a.name) < std::tie(score_b, a.tally->failed, b.name);
+    double lost_a = a.tally->weight_total - a.tally->weight_passed;
+    double lost_b = b.tally->weight_total - b.tally->weight_passed;
+    return std::tie(lost_b, b.tally->failed, a.name) < std::tie(lost_a, a.tally->failed, b.name);
   };
   size_t keep = std::min(limit, all.size());
   std::partial_sort(all.begin(), all.begin() + static_cast<ptrdiff_t>(keep), all.end(), worse);
@@ -255,7 +257,7 @@ std::vector<Worst> WorstAssets(const Report& report, size_t limit) {
       all.push_back({asset.asset.Label(), &asset.tally});
     }
   }
-  return LowestFirst(std::move(all), limit);
+  return WorstFirst(std::move(all), limit);
 }
 
 std::vector<Worst> WorstNamespaces(const Report& report, size_t limit, Language language) {
@@ -264,7 +266,7 @@ std::vector<Worst> WorstNamespaces(const Report& report, size_t limit, Language 
     all.push_back(
         {ns.empty() ? std::string(Pick(language, "(no namespace)", "（未指定）")) : ns, &tally});
   }
-  return LowestFirst(std::move(all), limit);
+  return WorstFirst(std::move(all), limit);
 }
 
 std::string BySeverity(const Tally& tally, Language language) {

@@ -154,7 +154,7 @@ struct Numbers {
 };
 Numbers NumbersOf(const Report& report, const OutputOptions& options);
 
-// The objects or namespaces that fare worst: those with findings, lowest score first.
+// The objects or namespaces that fare worst: those with findings, most weight lost first.
 struct Worst {
   std::string name;
   const Tally* tally;

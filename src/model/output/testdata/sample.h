@@ -190,6 +190,14 @@ inline Report SampleReport() {
        .evidence = {container(".securityContext.runAsNonRoot"), "", "web", {file, 25, 11, 30, 1}},
        .fixable = true,
        .is_new = true});
+  maker.AddFinding({.check = "run-as-root",
+                    .asset = web,
+                    .evidence = {"spec.template.spec.containers[1].securityContext.runAsNonRoot",
+                                 "",
+                                 "sidecar-代理",
+                                 {file, 52, 11, 55, 1}},
+                    .fixable = true,
+                    .is_new = true});
   maker.AddFinding(
       {.check = "secret-in-env",
        .asset = web,
