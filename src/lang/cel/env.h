@@ -117,8 +117,10 @@ class Evaluator {
   Evaluator();
   ~Evaluator();
   Evaluator(Evaluator&&) noexcept;
-  // `bindings[i]` is the value of Env::variables()[i]. The outcome is valid until the next Run(),
-  // unless an arena is given: then until that arena's end.
+  // `bindings[i]` is the value of Env::variables()[i]; one that is missing is an error where it is
+  // used. The outcome is valid until the next Run(), unless an arena is given: then until that
+  // arena's end. In either case it may be a view of the bindings and of the program's literals, which
+  // must last as long.
   Outcome Run(const Program& program, std::span<const Value> bindings,
               const RunOptions& options = {}, Arena* arena = nullptr);
 
