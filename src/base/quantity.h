@@ -23,6 +23,17 @@
 
 namespace bulwark {
 
+namespace internal {
+
+// ± digits × 10^exponent; digits without leading zeros, empty for 0.
+struct Decimal {
+  bool negative = false;
+  std::string digits;
+  int64_t exponent = 0;
+};
+
+}  // namespace internal
+
 class Quantity {
  public:
   enum class Format : uint8_t { kDecimalSi, kBinarySi, kDecimalExponent };
@@ -56,12 +67,7 @@ class Quantity {
   std::string ToString() const;
 
  private:
-  // ± digits × 10^exponent; digits without leading zeros, empty for 0.
-  struct Decimal {
-    bool negative = false;
-    std::string digits;
-    int64_t exponent = 0;
-  };
+  using Decimal = internal::Decimal;
   static int Compare(const Decimal& a, const Decimal& b);
   Decimal ToDecimal() const;
   Result<Quantity> Combine(const Quantity& other, bool subtract) const;

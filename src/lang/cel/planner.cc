@@ -715,10 +715,15 @@ class Planner {
       if (shape->item != nullptr) site.item = Plan(shape->item);
       site.round_cost = shape->round_cost;
       site.item_cost = shape->item_cost;
-      // A list of a literal is a literal: making it costs nothing.
-      if (shape->op == Op::kMapList && IsPure(site.item)) site.item_cost -= 10;
       site.stop_cost = shape->stop_cost;
       site.end_cost = shape->end_cost;
+      if (env_.options().literals_have_cost) {
+        // What the accumulator begins with is a literal, too.
+        if (shape->op == Op::kMapList) site.end_cost += 10;
+        if (shape->op == Op::kTransform) site.end_cost += 30;
+      } else if (shape->op == Op::kMapList && IsPure(site.item)) {
+        site.item_cost -= 10;  // a list of a literal is a literal
+      }
       node = AddLoop(e, shape->op, site);
     } else {
       node = PlanFold(e, site);

@@ -38,6 +38,10 @@ struct KubernetesFeatures {
 EnvOptions KubernetesEnvironment(int minor_version = kNewestKubernetes,
                                  const KubernetesFeatures& features = {});
 
+// What Kubernetes estimates == to cost on values of its own types (library/cost.go). Part of every
+// environment above.
+const Library& KubeEquality();
+
 // Everything that agrees with each other, in its newest version, for Bulwark's own checks:
 // Kubernetes' libraries and cel-go's. (Not Network(), which declares net.IP differently.)
 std::vector<const Library*> AllLibraries();
