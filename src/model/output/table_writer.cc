@@ -605,7 +605,11 @@ class TableWriter {
                                     Percent(total.PassedPercent()));
     size_t used = DisplayWidth(left) + DisplayWidth(right);
     size_t cells = std::min<size_t>(40, width_ > used + 10 ? width_ - used : 10);
-    Line(Paint(Style::kBold, left) + Bar(score / 100.0, cells, score) + right);
+    // No score is good while something critical is open.
+    int colour = total.by_severity[static_cast<size_t>(Severity::kCritical)] > 0 ? 0
+                 : total.by_severity[static_cast<size_t>(Severity::kHigh)] > 0 ? std::min(score, 89)
+                                                                               : score;
+    Line(Paint(Style::kBold, left) + Bar(score / 100.0, cells, colour) + right);
   }
 
   void WriteSeverities(const Tally& total) {
