@@ -36,7 +36,8 @@ Arena& Arena::operator=(Arena&& other) noexcept {
 Arena::~Arena() { FreeAll(); }
 
 void* Arena::AllocateSlow(size_t bytes, size_t align) {
-  // A block of its own size for what is larger than a step, so that the current block is not wasted.
+  // A block of its own size for what is larger than a step, so that the current block is not
+  // wasted.
   size_t size = std::max(next_block_, bytes + align);
   char* block = static_cast<char*>(::operator new(size));
   blocks_.emplace_back(block, size);

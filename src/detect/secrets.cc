@@ -77,6 +77,7 @@ const std::vector<std::unique_ptr<RE2>>& Patterns() {
 std::string Mask(std::string_view secret) {
   // Enough to recognise it, too little to use it.
   size_t shown = secret.size() >= 16 ? 4 : 0;
+  while (shown > 0 && (static_cast<unsigned char>(secret[shown]) & 0xC0) == 0x80) --shown;
   return fmt::format("{}*** ({} characters)", secret.substr(0, shown), secret.size());
 }
 

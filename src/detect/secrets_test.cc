@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/text.h"
+
 namespace bulwark::detect {
 namespace {
 
@@ -47,6 +49,11 @@ TEST(Secrets, KnowsNamesThatHoldSecrets) {
                            "secretary", "KEY", "PUBLIC_KEY_ID", "", "COMPASS"}) {
     EXPECT_FALSE(NameSaysSecret(name)) << name;
   }
+}
+
+TEST(Secrets, MasksWholeCharacters) {
+  std::string masked = FindSecretValue("DB_PASSWORD", "红楼梦红楼梦x").at(0).masked;
+  EXPECT_TRUE(IsUtf8(masked)) << masked;
 }
 
 TEST(Secrets, JudgesValuesByTheirName) {

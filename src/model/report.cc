@@ -93,8 +93,8 @@ std::string MessageOf(const CheckInfo& check, const Finding& finding, Language l
   args.emplace_back("name", finding.asset.name);
   args.emplace_back("namespace", finding.asset.ns);
   if (finding.status == Status::kError) {
-    static const Text kUnread{"could not be read: {error}", "无法读取：{error}"};
-    return Render(kUnread.In(language), args);
+    static const Text unread{"could not be read: {error}", "无法读取：{error}"};
+    return Render(unread.In(language), args);
   }
   return Render(check.message.In(language), args);
 }

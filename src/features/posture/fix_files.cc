@@ -52,12 +52,17 @@ class FileFixer {
 
   // The document after every fix that could be made, one upon the other.
   std::string FixDocument(std::string text) {
-    ForEachFix(text, [&](size_t object, size_t check) {
-      auto fixed = Try(text, object, check);
-      if (!fixed) return;
-      text = std::move(fixed->text);
-      closed_.insert(fixed->closed.begin(), fixed->closed.end());
-    });
+    // A fix that would open another finding may be possible once that one's check is fixed, too.
+    for (bool changed = true; changed;) {
+      changed = false;
+      ForEachFix(text, [&](size_t object, size_t check) {
+        auto fixed = Try(text, object, check);
+        if (!fixed) return;
+        text = std::move(fixed->text);
+        closed_.insert(fixed->closed.begin(), fixed->closed.end());
+        changed = true;
+      });
+    }
     return text;
   }
 
@@ -190,13 +195,13 @@ Result<> AddFixes(const CheckSet& checks, const InspectOptions& options, Report&
   std::map<std::string, std::vector<size_t>> findings_of;
   for (size_t i = 0; i < report.findings.size(); ++i) {
     Finding f = report.findings[i];
-    if (!f.fixable) continue;
+    const std::string& file = f.evidence.place.file;
     report.findings.SetFixable(i, false);
-    if (f.excused || f.evidence.place.file.empty()) continue;
+    if (f.excused || f.status != Status::kFail || file.empty()) continue;
+    // One fix may close a neighbour that has none of its own.
+    findings_of[file].push_back(i);
     std::error_code ignored;
-    if (!std::filesystem::is_regular_file(f.evidence.place.file, ignored)) continue;
-    wanted[f.evidence.place.file].insert(f.check);
-    findings_of[f.evidence.place.file].push_back(i);
+    if (f.fixable && std::filesystem::is_regular_file(file, ignored)) wanted[file].insert(f.check);
   }
   for (const auto& [file, check_ids] : wanted) {
     std::string original = BW_TRY(ReadFile(file));
