@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -62,8 +63,20 @@ Result<ProcessResult> RunProcess(const std::vector<std::string>& argv,
   std::vector<char*> args;
   for (const std::string& arg : argv) args.push_back(const_cast<char*>(arg.c_str()));
   args.push_back(nullptr);
+  std::vector<std::string> own;
+  for (const auto& [name, value] : options.environment) own.push_back(name + "=" + value);
+  std::vector<char*> variables;
+  for (std::string& pair : own) variables.push_back(pair.data());
+  for (char** v = environ; *v != nullptr; ++v) {
+    std::string_view name = std::string_view(*v).substr(0, std::string_view(*v).find('='));
+    if (std::none_of(options.environment.begin(), options.environment.end(),
+                     [&](const auto& pair) { return pair.first == name; })) {
+      variables.push_back(*v);
+    }
+  }
+  variables.push_back(nullptr);
   pid_t pid = 0;
-  int failed = ::posix_spawnp(&pid, args[0], &actions, nullptr, args.data(), environ);
+  int failed = ::posix_spawnp(&pid, args[0], &actions, nullptr, args.data(), variables.data());
   posix_spawn_file_actions_destroy(&actions);
   if (failed != 0) {
     return Error(Code::kUnavailable,

@@ -5,6 +5,7 @@
 // instead.
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -15,6 +16,8 @@ struct ProcessOptions {
   size_t max_output_bytes = size_t{256} << 20;  // of standard output; more is an error
   int timeout_seconds = 120;
   std::string stdin_text;
+  // Variables beside, or instead of, those of this process' environment.
+  std::vector<std::pair<std::string, std::string>> environment;
 };
 
 struct ProcessResult {

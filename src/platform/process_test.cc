@@ -31,5 +31,12 @@ TEST(Process, NamesWhatIsNotThere) {
   EXPECT_TRUE(HasProgram("sh"));
 }
 
+TEST(Process, AddsToTheEnvironment) {
+  auto ran = RunProcess({"sh", "-c", "echo $GIVEN $HOME $LANG"},
+                        {.environment = {{"GIVEN", "a b"}, {"HOME", "/elsewhere"}, {"LANG", "x"}}});
+  ASSERT_TRUE(ran) << ran.error().ToString();
+  EXPECT_EQ(ran->out, "a b /elsewhere x\n");
+}
+
 }  // namespace
 }  // namespace bulwark

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <unordered_set>
 
@@ -73,6 +74,7 @@ class Worker {
         by_check_(checks.checks().size()) {}
 
   void Run(const Batch& batch) {
+    placeless_ = batch.file.empty();
     for (const YamlDocument& document : batch.documents) {
       arena_.Reset();
       if (batch.json) {
@@ -91,15 +93,18 @@ class Worker {
     }
   }
 
-  void RunRelated(const Inventory& inventory, const Inventory::Kept& kept) {
+  void RunRelated(const Inventory& inventory, const Inventory::Kept& kept,
+                  const std::set<std::string, std::less<>>& incomplete) {
     kube::Object object(kept.object);
     bool is_namespace = object.kind() == "Namespace";
     std::string ns = is_namespace ? object.name() : std::string(object.ns());
+    bool in_part = incomplete.contains(ns) || incomplete.contains("*");
     if (ns.empty()) ns = "default";
     Subject subject{.object = &kept.object, .file = kept.file, .place = kept.place};
     subject.place_of = [&](const Path& path) { return kept.PlaceOf(path); };
     bool complete = options_.whole_cluster || inventory.HasNamespace(ns) ||
                     (object.ns().empty() && inventory.HasNamespace(""));
+    complete = complete && !in_part;
     Tally tally = checker_.RunRelated(subject, inventory.Peers(ns), inventory.Cluster(), complete,
                                       findings_, by_check_);
     if (tally.total() > 0) {
@@ -147,7 +152,7 @@ class Worker {
     options.max_bytes = options_.max_document_bytes;
     options.borrow_text = true;
     options.duplicate_keys = true;  // the last one wins, as the API server has it
-    auto root = ParseJson(document.text, arena_, options, &positions_);
+    auto root = ParseJson(document.text, arena_, options, placeless_ ? nullptr : &positions_);
     if (root) return RunRoot(*root, batch);
     // One object a line, as `kubectl … -o json | jq -c .items[]` writes it.
     JsonLines lines(document.text, options);
@@ -177,15 +182,18 @@ class Worker {
   }
 
   void FailDocument(const Error& error, const YamlDocument& document, const Batch& batch) {
-    Fail(batch.file, batch, PlaceOfError(error, document), error.ToString());
+    Fail(placeless_ ? "an answer of the API server" : batch.file, batch,
+         PlaceOfError(error, document), error.ToString());
   }
 
   void RunRoot(const Value& root, const Batch& batch) {
     if (root.IsNull()) return;  // nothing between two separators
     Place place{.file = batch.file};
-    Position at = positions_.Root();
-    place.line = at.line;
-    place.column = at.column;
+    if (!placeless_) {
+      Position at = positions_.Root();
+      place.line = at.line;
+      place.column = at.column;
+    }
     RunObject(root, batch, place, 0);
   }
 
@@ -221,10 +229,11 @@ class Worker {
       orphans_.push_back({object.CopyTo(orphan_arena_), batch.file, place});
       return;
     }
-    Judge(object, batch.file, place, &positions_);
+    Judge(object, batch.file, place, placeless_ ? nullptr : &positions_);
   }
 
   Place PlaceOfSlot(const Value& slot, Place place) const {
+    if (placeless_) return place;
     if (auto at = positions_.Of(&slot)) {
       place.line = at->line;
       place.column = at->column;
@@ -247,6 +256,7 @@ class Worker {
   Checker checker_;
   Arena arena_{1 << 16};
   SourceMap positions_;
+  bool placeless_ = false;  // the batch is no file: positions_ has nothing of it
   Arena orphan_arena_;
   std::vector<Orphan> orphans_;
   Inventory inventory_;
@@ -320,6 +330,7 @@ struct Inspection::Work {
   Seen seen;
   std::vector<std::unique_ptr<Worker>> workers;
   std::vector<Unread> unread;
+  std::set<std::string, std::less<>> incomplete;
 
   std::mutex mutex;
   std::condition_variable has_work, has_room, all_done;
@@ -334,6 +345,8 @@ Inspection::Inspection(const CheckSet& checks, InspectOptions options)
 Inspection::~Inspection() = default;
 
 void Inspection::AddUnread(Unread unread) { work_->unread.push_back(std::move(unread)); }
+
+void Inspection::MarkIncomplete(const std::string& ns) { work_->incomplete.insert(ns); }
 
 void Inspection::AddText(std::string text, const std::string& file, bool lenient) {
   auto owned = std::make_shared<const std::string>(std::move(text));
@@ -386,7 +399,7 @@ Report Inspection::Finish() {
   }
   first.inventory_.Finish();
   for (const Inventory::Kept& kept : first.inventory_.kept()) {
-    first.RunRelated(first.inventory_, kept);
+    first.RunRelated(first.inventory_, kept, work.incomplete);
   }
 
   Report report;

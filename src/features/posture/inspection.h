@@ -36,13 +36,16 @@ class Inspection {
 
   // A file's text: YAML documents, a JSON document, or JSON lines. `keep_alive` owns the memory of
   // `text`. What is no Kubernetes object is an error, or passed over if `lenient` (a folder holds
-  // all sorts of YAML).
+  // all sorts of YAML). Without a file's name (a cluster's objects) findings have no place.
   void AddText(std::string_view text, std::shared_ptr<const void> keep_alive,
                const std::string& file, bool lenient = false);
   // Convenience: takes the text.
   void AddText(std::string text, const std::string& file, bool lenient = false);
   // Something that could not be read at all.
   void AddUnread(Unread unread);
+  // Of that namespace ("": of what is in none; "*": of anything) the input is a part only: checks
+  // that ask for complete input do not run there.
+  void MarkIncomplete(const std::string& ns);
   // Waits until everything added so far was judged. What is owned by an object (a Pod by its
   // ReplicaSet) is only then sure not to be judged beside it at some cost of memory; a cluster's
   // kinds are added owners first, with a Wait() between.
