@@ -18,6 +18,17 @@ uint64_t XxHash3(std::string_view bytes, uint64_t seed) {
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
 }
 
+namespace {
+
+// The algorithm, looked up once: each look-up takes locks.
+const EVP_MD* Sha256Algorithm() {
+  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  BW_CHECK(algorithm != nullptr);
+  return algorithm;
+}
+
+}  // namespace
+
 struct Sha256Stream::State {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
   State() {
@@ -25,7 +36,7 @@ struct Sha256Stream::State {
     Start();
   }
   ~State() { EVP_MD_CTX_free(context); }
-  void Start() { BW_CHECK(EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1); }
+  void Start() { BW_CHECK(EVP_DigestInit_ex(context, Sha256Algorithm(), nullptr) == 1); }
 };
 
 Sha256Stream::Sha256Stream() : state_(std::make_unique<State>()) {}
@@ -48,10 +59,9 @@ std::string Sha256Stream::Finish() {
 std::string Sha256Stream::FinishHex() { return HexEncode(Finish()); }
 
 std::string Sha256(std::string_view bytes) {
-  std::string out(32, '\0');
-  BW_CHECK(EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(out.data()),
-                      nullptr, EVP_sha256(), nullptr) == 1);
-  return out;
+  thread_local Sha256Stream stream;
+  stream.Update(bytes);
+  return stream.Finish();
 }
 
 std::string Sha256Hex(std::string_view bytes) { return HexEncode(Sha256(bytes)); }
