@@ -4,6 +4,7 @@
 #include <iterator>
 #include <string>
 
+#include "lang/cel/literals.h"
 #include "lang/cel/unify.h"
 #include "lang/cel/values.h"
 
@@ -396,12 +397,10 @@ class Checker {
   // --- Aggregates -------------------------------------------------------------------------------
 
   // The type of both, or dyn.
-  Type Join(const Expr* at, const std::optional<Type>& before, Type type) {
+  Type Join(const std::optional<Type>& before, Type type) {
     if (!before) return type;
     if (unifier_.Assignable(*before, type)) return Unifier::MostGeneral(*before, type);
-    if (!options_.homogeneous_aggregate_literals) return Type::Dyn();
-    ReportMismatch(at, *before, type);
-    return Type::Error();
+    return Type::Dyn();
   }
 
   // What an optional entry adds if it is there.
@@ -419,7 +418,7 @@ class Checker {
       Check(item);
       const bool optional = std::binary_search(expr->optional_args.begin(),
                                                expr->optional_args.end(), static_cast<uint32_t>(i));
-      element = Join(item, element, optional ? Present(item) : TypeOf(item));
+      element = Join(element, optional ? Present(item) : TypeOf(item));
     }
     SetType(expr, Type::List(arena_, element ? *element : unifier_.NewVariable()));
   }
@@ -428,9 +427,9 @@ class Checker {
     std::optional<Type> key, value;
     for (const MapEntry& entry : expr->entries) {
       Check(entry.key);
-      key = Join(entry.key, key, TypeOf(entry.key));
+      key = Join(key, TypeOf(entry.key));
       Check(entry.value);
-      value = Join(entry.value, value, entry.optional ? Present(entry.value) : TypeOf(entry.value));
+      value = Join(value, entry.optional ? Present(entry.value) : TypeOf(entry.value));
     }
     if (!key) {
       key = unifier_.NewVariable();
@@ -555,6 +554,15 @@ Result<> CheckAst(const EnvOptions& options, const Tables& tables, Ast& ast,
                   std::vector<Issue>* issues) {
   std::vector<Issue> found;
   Checker(options, tables, ast, found).Run();
+  if (found.empty()) {
+    const FunctionSpec* format = tables.FindFunction("format");
+    const bool has_format =
+        format != nullptr &&
+        std::ranges::any_of(format->declaration->overloads, [](const Overload& overload) {
+          return overload.id == "string_format";
+        });
+    CheckLiterals(options, has_format, ast, found);
+  }
   if (found.empty()) return Ok{};
   ast.types.clear();
   ast.references.clear();

@@ -294,7 +294,9 @@ TEST(Checker, Switches) {
   auto env = MakeEnv(options);
   EXPECT_THAT(TypeOf(*env, "[1, 'a']"), HasSubstr("expected type 'int' but found 'string'"));
   EXPECT_THAT(TypeOf(*env, "{1: 1, 'a': 1}"), HasSubstr("expected type 'int' but found 'string'"));
-  EXPECT_EQ(TypeOf(*env, "[1, dyn('a')]"), "list(dyn)");
+  EXPECT_THAT(TypeOf(*env, "[1, dyn('a')]"), HasSubstr("expected type 'int' but found 'dyn'"));
+  EXPECT_EQ(TypeOf(*env, "[dyn(1), dyn('a')]"), "list(dyn)");
+  EXPECT_EQ(TypeOf(*env, "[[1], []].size() == [{}, {1: 2}].size()"), "bool");
   EXPECT_THAT(TypeOf(*env, "1 < 2.0"), HasSubstr("found no matching overload for '_<_'"));
   EXPECT_EQ(TypeOf(*env, "1.0 < 2.0"), "bool");
 }

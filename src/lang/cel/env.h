@@ -46,7 +46,7 @@ struct EnvOptions {
   bool standard_macros = true;
   bool optional_syntax = true;                  // a.?b, a[?b], [?x], {?k: v}
   bool cross_type_numeric_comparisons = true;   // 1 < 2.0
-  bool homogeneous_aggregate_literals = false;  // [1, 'a'] does not check
+  bool homogeneous_aggregate_literals = false;  // [1, 'a'] does not check, but in format()
   // A list or map made of literals costs as any other when it is run; in Kubernetes, which plans with
   // cel-go's OptOptimize, nothing.
   bool literals_have_cost = false;
@@ -54,8 +54,9 @@ struct EnvOptions {
   // has(x.f) and x.?f are errors where x can have no fields (an int, null), as the specification has
   // it; in Kubernetes there is just nothing.
   bool error_on_bad_presence_test = false;
-  // A literal that duration(), timestamp(), matches() or any conversion must fail on is an error of
-  // Plan(), as in Kubernetes, and not of the run (where it may never be reached).
+  // A literal that duration(), timestamp() or matches() must fail on is an error of Check(), and one
+  // that any other conversion must fail on of Plan(), as in Kubernetes, and not of the run (where it
+  // may never be reached).
   bool validate_literals = false;
   Limits limits;
 };

@@ -180,6 +180,13 @@ class Machine {
     return Normalize(*at);
   }
 
+  // has() of what a map holds: an error there is one, and not just something.
+  static Value Present(const Value* found) {
+    if (found != nullptr && found->IsOpaque() && IsErrorOrUnknown(*found)) [[unlikely]]
+      return *found;
+    return Value::Bool(found != nullptr);
+  }
+
   Value Has(const Node& n) {
     Value made;
     bool unknown = false;
@@ -190,7 +197,7 @@ class Machine {
         return Walk(n, *at, step);
       Count(1);
       at = Field(*at, step);
-      if (step == last) return Value::Bool(at != nullptr);
+      if (step == last) return Present(at);
       if (at == nullptr) [[unlikely]]
         return step->error;
     }
@@ -231,7 +238,7 @@ class Machine {
       if (!optional || present) Count(1);
       if (step->test) {
         if (!present && IsErrorOrUnknown(error)) return error;
-        return Value::Bool(present);
+        return Present(present ? &found : nullptr);
       }
       if (!present) {
         if (!optional || IsErrorOrUnknown(error)) return error;

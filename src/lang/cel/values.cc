@@ -32,7 +32,6 @@ bool EqualAtDepth(const Value& a, const Value& b, int depth, bool* too_deep) {
   if (a.kind() == Kind::kOpaque) {
     const Opaque* opaque = a.AsOpaque();
     if (opaque->tag() == kListTag) return static_cast<const ListValue*>(opaque)->EqualTo(b);
-    if (HasTag(b, kListTag)) return static_cast<const ListValue*>(b.AsOpaque())->EqualTo(a);
     if (!b.IsOpaque()) return false;
     if (opaque->tag() == kOptionalTag && HasTag(b, kOptionalTag)) {
       auto* x = static_cast<const OptionalValue*>(opaque);
@@ -42,7 +41,11 @@ bool EqualAtDepth(const Value& a, const Value& b, int depth, bool* too_deep) {
     }
     return opaque == b.AsOpaque() || opaque->Equals(*b.AsOpaque());
   }
-  if (HasTag(b, kListTag)) return static_cast<const ListValue*>(b.AsOpaque())->EqualTo(a);
+  if (HasTag(b, kListTag)) {
+    // Only the left operand's own idea counts, as in cel-go.
+    auto items = ListItems(b);
+    return (a.IsArray() || a.IsSet()) && ListsEqual(a.items(), *items, depth - 1, too_deep);
+  }
   if (a.kind() != b.kind()) {
     // As <= and >= have it (operators.cc). Neither is a NaN where the doubles are equal.
     if (a.IsNumber() && b.IsNumber() && (a.IsDouble() || b.IsDouble())) {

@@ -120,7 +120,8 @@ class ListValue : public Opaque {
   explicit ListValue(std::span<const Value> items) : Opaque(kListTag), items_(items) {}
   std::string_view TypeName() const override { return "list"; }
   std::span<const Value> items() const { return items_; }
-  // this == other, where `other` is any list.
+  // this == other, where `other` is any list. (What stands on the left decides: a plain list == this
+  // compares item by item.)
   virtual bool EqualTo(const Value& other) const = 0;
   // this + other
   virtual Value Concat(Arena&, const Value& other) const = 0;

