@@ -1,24 +1,31 @@
 #include "features/posture/commands.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
+#include <stop_token>
+#include <thread>
 
 #include "base/files.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "features/posture/case_runner.h"
 #include "features/posture/check_set.h"
+#include "features/posture/cluster_source.h"
 #include "features/posture/exceptions.h"
 #include "features/posture/fix.h"
 #include "features/posture/inspection.h"
 #include "features/posture/source.h"
+#include "features/posture/watch.h"
+#include "features/posture/watch_sink.h"
 #include "formats/json.h"
 #include "formats/yaml.h"
 #include "kube/schema.h"
 #include "model/output/output.h"
+#include "platform/process.h"
 
 namespace bulwark::posture {
 
@@ -136,8 +143,87 @@ std::function<std::optional<std::string>(const std::string&, uint32_t)> SourceLi
   };
 }
 
+// A stop token that SIGINT and SIGTERM trigger, for as long as this lives. Threads started
+// meanwhile leave the signals to it.
+class StopOnSignal {
+ public:
+  StopOnSignal() {
+    sigemptyset(&signals_);
+    sigaddset(&signals_, SIGINT);
+    sigaddset(&signals_, SIGTERM);
+    ::pthread_sigmask(SIG_BLOCK, &signals_, &old_);
+    waiter_ = std::jthread([this](std::stop_token end) {
+      timespec step{.tv_sec = 0, .tv_nsec = 100'000'000};
+      while (!end.stop_requested()) {
+        if (::sigtimedwait(&signals_, nullptr, &step) > 0) source_.request_stop();
+      }
+    });
+  }
+  ~StopOnSignal() {
+    waiter_.request_stop();
+    waiter_.join();
+    ::pthread_sigmask(SIG_SETMASK, &old_, nullptr);
+  }
+  std::stop_token token() const { return source_.get_token(); }
+
+ private:
+  sigset_t signals_, old_;
+  std::stop_source source_;
+  std::jthread waiter_;
+};
+
+// What `inspect --cluster` takes.
+struct ClusterChoice {
+  std::string kubeconfig, context, selector, sink;
+  std::vector<std::string> namespaces;
+  bool cluster = false, watch = false, secrets = false;
+
+  void AddOptions(CLI::App& command) {
+    auto* on = command.add_flag("--cluster", cluster, "Inspect the objects of a cluster");
+    auto of_cluster = [&](CLI::Option* option) { return option->needs(on); };
+    of_cluster(command.add_option("--kubeconfig", kubeconfig,
+                                  "Kubeconfig (default: $KUBECONFIG, ~/.kube/config, or the pod's "
+                                  "service account)"))
+        ->type_name("FILE");
+    of_cluster(command.add_option("--context", context, "Context of the kubeconfig"));
+    of_cluster(command.add_option("-n,--namespace", namespaces,
+                                  "Only this namespace of the cluster (repeatable)"));
+    of_cluster(command.add_option("-l,--selector", selector,
+                                  "Only objects with such labels, such as app=web,tier!=test"));
+    of_cluster(command.add_flag("--secret-contents", secrets,
+                                "Read what Secrets hold, too (default: their metadata and type)"));
+    auto* on_watch = of_cluster(command.add_flag(
+        "--watch", watch, "Go on, and write a JSON line whenever a finding opens or closes"));
+    command
+        .add_option("--sink", sink,
+                    "Where --watch writes: - (standard output), a file to append to, or a URL")
+        ->needs(on_watch);
+  }
+
+  Result<kube::Client> Connect(const Env& env) const {
+    kube::Config config = BW_TRY(
+        kube::LoadConfig({.path = kubeconfig, .context = context, .variable = env.variable}));
+    auto run = [](const kube::ProgramCall& call) -> Result<kube::ProgramOutput> {
+      auto ran = BW_TRY(RunProcess(
+          call.argv, {.max_output_bytes = size_t{1} << 20, .environment = call.environment}));
+      return kube::ProgramOutput{ran.exit_code, std::move(ran.out), std::move(ran.err)};
+    };
+    return kube::Client::Connect(std::move(config), {.run = run});
+  }
+
+  ClusterOptions Options(const std::vector<kube::PodTemplatePath>& templates,
+                         std::stop_token stop) const {
+    return {.namespaces = namespaces,
+            .label_selector = selector,
+            .templates = templates,
+            .secret_contents = secrets,
+            .stop = stop};
+  }
+};
+
 struct Inspect {
   CheckChoice choice;
+  ClusterChoice cluster;
   std::vector<std::string> paths, templates, helm_values;
   std::string format = "table", output, exceptions, baseline, kubernetes, fail_on = "high", fix,
               language;
@@ -147,6 +233,7 @@ struct Inspect {
   void AddOptions(CLI::App& command) {
     command.add_option("PATH", paths,
                        "Files, folders, Kustomize folders, Helm charts, or - for standard input");
+    cluster.AddOptions(command);
     choice.AddOptions(command);
     command.add_option("-o,--format", format, "table, json, sarif, junit, html, markdown or csv")
         ->capture_default_str();
@@ -180,7 +267,7 @@ struct Inspect {
   }
 
   Result<int> Run(Env& env) const {
-    if (paths.empty()) {
+    if (paths.empty() && !cluster.cluster) {
       return Error(Code::kInvalid,
                    "nothing to inspect: name files or folders, - for standard input, or --cluster");
     }
@@ -212,13 +299,65 @@ struct Inspect {
       options.check.kubernetes_minor = *minor;
     }
 
+    if (cluster.cluster) return RunCluster(env, checks, options, *wanted, *threshold, now);
     Inspection inspection(checks, options);
     AddPaths(inspection, env, paths, {.helm_values = helm_values});
+    return Deliver(env, checks, options, *wanted, *threshold,
+                   Conclude(inspection, now, fmt::format("{}", fmt::join(paths, " "))));
+  }
+
+  static Report Conclude(Inspection& inspection, int64_t now, std::string target) {
     Report report = inspection.Finish();
     report.tool_version = BULWARK_VERSION;
     report.started = FormatRfc3339({now, 0});
-    report.target = fmt::format("{}", fmt::join(paths, " "));
-    return Deliver(env, checks, options, *wanted, *threshold, std::move(report));
+    report.target = std::move(target);
+    return report;
+  }
+
+  Result<int> RunCluster(Env& env, const CheckSet& checks, InspectOptions options,
+                         output::Format wanted, Severity threshold, int64_t now) const {
+    if (!paths.empty()) return Error(Code::kInvalid, "--cluster and paths exclude each other");
+    if (!fix.empty()) return Error(Code::kInvalid, "--fix changes files; --cluster has none");
+    StopOnSignal signals;
+    kube::Client client = BW_TRY(cluster.Connect(env));
+    ClusterIdentity who = IdentifyCluster(client);
+    options.check.cluster = who.uid;
+    if (kubernetes.empty() && who.minor) options.check.kubernetes_minor = *who.minor;
+    ClusterOptions what = cluster.Options(options.check.templates, signals.token());
+    options.whole_cluster = what.Whole();
+
+    if (cluster.watch) {
+      auto sink = BW_TRY(OpenSink(cluster.sink, env.out));
+      std::stop_source stop;
+      std::stop_callback forward(signals.token(), [&] { stop.request_stop(); });
+      WatchOptions watch{.cluster = what,
+                         .language = language.empty() ? env.language : ParseLanguage(language)};
+      BW_TRY(WatchCluster(
+          checks, options, client, watch,
+          [&](std::string_view line) {
+            sink->Write(line);
+            if (!sink->Check()) stop.request_stop();
+          },
+          stop.get_token()));
+      BW_TRY(sink->Check());
+      return kClean;
+    }
+
+    Inspection inspection(checks, options);
+    auto progress = [&](const std::string& reading, uint64_t objects) {
+      env.err(fmt::format(
+          "\r\x1b[K{} objects; {}", objects,
+          TruncateToWidth(reading, static_cast<size_t>(std::max(20, env.columns - 24)))));
+    };
+    auto added = AddCluster(inspection, checks, client, what,
+                            env.err_is_terminal ? ClusterProgress(progress) : nullptr);
+    if (env.err_is_terminal) env.err("\r\x1b[K");
+    if (!added) return std::move(added).error();
+    const kube::Config& config = client.config();
+    return Deliver(
+        env, checks, options, wanted, threshold,
+        Conclude(inspection, now,
+               fmt::format("{} ({})", config.context, net::UrlForMessages(config.server))));
   }
 
   // What every source has in common: baseline, fixes, output, exit code.
