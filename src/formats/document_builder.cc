@@ -26,7 +26,24 @@ void DocumentBuilder::CloseArray(size_t first, Range range) {
   Replace(first, items.empty() ? Value::EmptyArray() : Value::Array(items), range);
 }
 
+void DocumentBuilder::DropNulls(size_t first) {
+  size_t kept = first;
+  for (size_t i = first; i < slots_.size(); i += 2) {
+    if (slots_[i + 1].IsNull()) continue;
+    if (kept != i) {
+      std::copy_n(slots_.begin() + static_cast<long>(i), 2,
+                  slots_.begin() + static_cast<long>(kept));
+      std::copy_n(ranges_.begin() + static_cast<long>(i), 2,
+                  ranges_.begin() + static_cast<long>(kept));
+    }
+    kept += 2;
+  }
+  slots_.resize(kept);
+  ranges_.resize(kept);
+}
+
 std::optional<size_t> DocumentBuilder::CloseMap(size_t first, Range range, bool last_wins) {
+  if (drop_nulls_) DropNulls(first);
   std::span<const Value::Entry> entries =
       AsEntries(arena_.Copy<Value>(std::span(slots_).subspan(first)));
   Value map = MapBuilder::FromUnique(arena_, entries);

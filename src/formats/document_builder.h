@@ -19,8 +19,9 @@ class DocumentBuilder {
  public:
   using Range = SourceMap::Range;
 
-  // `positions` may be null.
-  DocumentBuilder(Arena& arena, SourceMap* positions) : arena_(arena), positions_(positions) {
+  // `positions` may be null. With `drop_nulls`, maps are made without entries whose value is null.
+  DocumentBuilder(Arena& arena, SourceMap* positions, bool drop_nulls = false)
+      : arena_(arena), positions_(positions), drop_nulls_(drop_nulls) {
     slots_.reserve(256);
     ranges_.reserve(256);
   }
@@ -57,8 +58,11 @@ class DocumentBuilder {
     Push(container, range);
   }
 
+  void DropNulls(size_t first);
+
   Arena& arena_;
   SourceMap* positions_;
+  bool drop_nulls_;
   std::vector<Value> slots_;
   std::vector<Range> ranges_;  // one a slot
 };

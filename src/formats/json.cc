@@ -58,7 +58,7 @@ class Parser {
         arena_(arena),
         options_(options),
         positions_(positions),
-        builder_(arena, positions) {}
+        builder_(arena, positions, options.drop_nulls) {}
 
   Result<Value> Parse() {
     size_t limit = std::min<size_t>(options_.max_bytes, UINT32_MAX - options_.origin.offset);

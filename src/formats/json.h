@@ -27,6 +27,7 @@ struct JsonOptions {
   size_t max_depth = 1000;
   size_t max_bytes = size_t{1} << 30;  // at most 4 GiB - 1
   bool duplicate_keys = false;         // the last one wins, in the place of the first
+  bool drop_nulls = false;             // maps without the entries whose value is null
   // Strings and decimals without escapes are views into the text, which must then outlive the
   // Value; else everything is copied into the arena.
   bool borrow_text = false;

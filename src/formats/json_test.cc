@@ -268,5 +268,15 @@ TEST(Json, BorrowedStringsPointIntoTheText) {
   EXPECT_EQ(value[0].AsString().data(), text.data() + 2);
 }
 
+TEST(Json, DropsNullsWhereAsked) {
+  Arena arena;
+  SourceMap positions;
+  Result<Value> v = ParseJson(R"({"a": null, "b": {"c": null}, "d": [null, 1], "e": 2})", arena,
+                              {.drop_nulls = true}, &positions);
+  ASSERT_TRUE(v.has_value());
+  EXPECT_EQ(ToJson(*v), R"({"b":{},"d":[null,1],"e":2})");
+  EXPECT_EQ(positions.Of(v->Find("e"))->column, 52U);
+}
+
 }  // namespace
 }  // namespace bulwark

@@ -46,7 +46,7 @@ class Parser {
         options_(options),
         positions_(positions),
         events_(text),
-        builder_(arena, positions) {}
+        builder_(arena, positions, options.drop_nulls) {}
 
   Result<Value> Parse() {
     if (positions_ != nullptr) positions_->Begin(text_, options_.origin);

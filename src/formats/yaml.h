@@ -39,7 +39,10 @@ struct YamlOptions {
   size_t max_bytes = size_t{256} << 20;  // at most 1 GiB
   size_t max_alias_nodes = 400'000;      // nodes that all aliases and merges stand for
   bool duplicate_keys = true;            // false: an error, as kubectl's strict validation
-  Origin origin;                         // where the text begins within its file
+  // Maps without the entries whose value is null: what the API server makes of them. A key that
+  // stands twice counts by its last value that is not null.
+  bool drop_nulls = false;
+  Origin origin;  // where the text begins within its file
 };
 
 Result<Value> ParseYaml(std::string_view text, Arena& arena, const YamlOptions& options = {},

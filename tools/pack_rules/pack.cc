@@ -1,11 +1,12 @@
 // pack_rules CHECKS.json CASES.json FILE.yaml…: joins the files of rules/ into what is embedded in
-// the program: {"files": {name: content}} without the checks' cases, and the cases beside it as
-// {name: [cases of the first check, …]}, which only `bulwark checks test` reads.
+// the program, variants expanded: {"files": {name: content}} without the checks' cases, and the
+// cases beside it as {name: [cases of the first check, …]}, which only `bulwark checks test` reads.
 
 #include <cstdio>
 #include <filesystem>
 
 #include "base/files.h"
+#include "features/posture/variants.h"
 #include "formats/json.h"
 #include "formats/yaml.h"
 
@@ -17,25 +18,28 @@ Result<> Pack(const std::vector<std::string>& args) {
   MapBuilder files(arena), all_cases(arena);
   for (size_t i = 2; i < args.size(); ++i) {
     std::string name =
-        arena.Own<std::string>(std::filesystem::path(args[i]).parent_path().filename().string() + "/" +
-                               std::filesystem::path(args[i]).filename().string())
+        arena
+            .Own<std::string>(std::filesystem::path(args[i]).parent_path().filename().string() +
+                              "/" + std::filesystem::path(args[i]).filename().string())
             ->c_str();
     std::string_view text = *arena.Own<std::string>(BW_TRY(ReadFile(args[i])));
     auto root = ParseYaml(text, arena, {.duplicate_keys = false});
     if (!root) return std::move(root).error().While(args[i]);
     std::vector<Value> checks, cases;
-    for (const Value& check : (*root)["checks"].items()) {
-      MapBuilder map(arena, check.size());
-      Value own;
-      for (const auto& [key, value] : check.entries()) {
-        if (key == Value::String("cases")) {
-          own = value;
-        } else {
-          map.Add(key, value);
+    for (const Value& written : (*root)["checks"].items()) {
+      for (const Value& check : posture::ExpandVariants(written, arena)) {
+        MapBuilder map(arena, check.size());
+        Value own;
+        for (const auto& [key, value] : check.entries()) {
+          if (key == Value::String("cases")) {
+            own = value;
+          } else {
+            map.Add(key, value);
+          }
         }
+        checks.push_back(map.Finish());
+        cases.push_back(own);
       }
-      checks.push_back(map.Finish());
-      cases.push_back(own);
     }
     MapBuilder file(arena);
     for (const auto& [key, value] : root->entries()) {

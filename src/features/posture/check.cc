@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "features/posture/functions.h"
 #include "formats/json.h"
 
 namespace bulwark::posture {
@@ -97,6 +98,7 @@ struct Checker::State {
 
   // Enters an object: what all its checks share.
   void Enter(const Subject& s) {
+    ForgetObject();
     subject = &s;
     asset = kube::Object(*s.object).ToAsset(options.cluster);
     template_at = kube::FindPodTemplate(*s.object, options.templates);
@@ -105,6 +107,7 @@ struct Checker::State {
     bindings[kPodMetaSlot] =
         template_at && template_at->meta != nullptr ? *template_at->meta : Value::EmptyMap();
     pod_path = template_at ? PathToString(template_at->at->spec) : std::string();
+    meta_path = template_at ? PathToString(template_at->at->meta) : std::string();
     LeaveContainer();
     images.reset();
     tally = {};
@@ -178,6 +181,7 @@ struct Checker::State {
   std::string Absolute(std::string_view node, std::string_view relative) const {
     if (relative.starts_with("$object.")) return std::string(relative.substr(8));
     if (relative.starts_with("$pod.")) return JoinPath(pod_path, relative.substr(5));
+    if (relative.starts_with("$podMeta.")) return JoinPath(meta_path, relative.substr(9));
     return JoinPath(node, relative);
   }
 
@@ -344,7 +348,7 @@ struct Checker::State {
   const Subject* subject = nullptr;
   Asset asset;
   std::optional<kube::PodTemplate> template_at;
-  std::string pod_path, node_path;
+  std::string pod_path, meta_path, node_path;
   std::string_view container_name;
   std::optional<std::vector<std::string_view>> images;
   Tally tally;

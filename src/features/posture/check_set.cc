@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "features/posture/functions.h"
+#include "features/posture/variants.h"
 #include "formats/json.h"
 #include "formats/source_map.h"
 #include "formats/yaml.h"
@@ -33,47 +34,6 @@ constexpr std::string_view kKeys[] = {"id",       "severity", "category", "title
 
 Error Wrong(const std::string& where, std::string_view what) {
   return Error(Code::kInvalid, "check.invalid", fmt::format("{}: {}", where, what));
-}
-
-// `${name}` replaced in every string of a check by the variant's value of that name. A string that
-// is nothing but `${name}` becomes the value itself, whatever its kind.
-Value Substitute(const Value& v, const Value& variant, Arena& arena) {
-  switch (v.kind()) {
-    case Value::Kind::kString: {
-      std::string_view text = v.AsString();
-      size_t at = text.find("${");
-      if (at == std::string_view::npos) return v;
-      std::string out;
-      for (;;) {
-        size_t close = at == std::string_view::npos ? at : text.find('}', at);
-        if (close == std::string_view::npos) break;
-        const Value* with = variant.Find(text.substr(at + 2, close - at - 2));
-        if (with != nullptr && at == 0 && close + 1 == text.size() && out.empty()) return *with;
-        out += text.substr(0, at);
-        if (with == nullptr) {
-          out += text.substr(at, close + 1 - at);
-        } else {
-          out += with->IsString() ? std::string(with->AsString()) : ToJson(*with);
-        }
-        text.remove_prefix(close + 1);
-        at = text.find("${");
-      }
-      return Value::String(arena, out + std::string(text));
-    }
-    case Value::Kind::kArray: {
-      std::vector<Value> items;
-      for (const Value& item : v.items()) items.push_back(Substitute(item, variant, arena));
-      return Value::Array(arena, items);
-    }
-    case Value::Kind::kMap: {
-      MapBuilder map(arena, v.size());
-      for (const auto& [key, value] : v.entries()) {
-        map.Add(Substitute(key, variant, arena), Substitute(value, variant, arena));
-      }
-      return map.Finish();
-    }
-    default: return v;
-  }
 }
 
 // `rules[*].verbs` → rules, every, verbs, every.
@@ -163,7 +123,7 @@ class Reader {
     out.fail = BW_TRY(Required("fail"));
     out.at = BW_TRY(Optional("at"));
     std::string_view relative = out.at;
-    for (std::string_view root : {"$pod.", "$object."}) {
+    for (std::string_view root : {"$pod.", "$podMeta.", "$object."}) {
       if (relative.starts_with(root)) relative.remove_prefix(root.size());
     }
     if (!ParsePath(relative)) return Wrong(where_, fmt::format("at is no path: {}", out.at));
@@ -339,12 +299,8 @@ Result<> CheckSet::AddValue(const Value& root, const std::string& origin,
     uint32_t line = line_of(&check);
     std::string where = line == 0 ? origin : fmt::format("{}:{}", origin, line);
     if (!check.IsMap()) return Wrong(where, "a check must be a map");
-    std::vector<Value> variants(check["variants"].items().begin(), check["variants"].items().end());
-    if (variants.empty()) variants.push_back(Value::EmptyMap());
-    for (const Value& variant : variants) {
-      auto expanded =
-          arena_->Own<Value>(variant.empty() ? check : Substitute(check, variant, *arena_));
-      Check made = BW_TRY(Reader(*expanded, where, *arena_).Read());
+    for (const Value& expanded : ExpandVariants(check, *arena_)) {
+      Check made = BW_TRY(Reader(*arena_->Own<Value>(expanded), where, *arena_).Read());
       auto same = std::find_if(checks_.begin(), checks_.end(),
                                [&](const Check& c) { return c.info.id == made.info.id; });
       if (same != checks_.end() && same->info.origin.substr(0, origin.size()) == origin) {

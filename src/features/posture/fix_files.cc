@@ -98,7 +98,7 @@ class FileFixer {
 
   void ForEachFix(std::string_view text, const std::function<void(size_t, size_t)>& f) {
     Arena arena;
-    auto root = ParseYaml(text, arena);
+    auto root = ParseYaml(text, arena, {.drop_nulls = true});
     if (!root || root->IsNull()) return;
     size_t objects = 0;
     ForEachObject(*root, [&](const Value&, const Path&) { ++objects; });
@@ -115,7 +115,7 @@ class FileFixer {
   // Fixes one check in the n-th object of the text; nothing where that cannot be done.
   std::optional<Fixed> Try(std::string_view text, size_t n, size_t index) {
     Arena arena;
-    auto root = ParseYaml(text, arena);
+    auto root = ParseYaml(text, arena, {.drop_nulls = true});
     if (!root) return std::nullopt;
     const Value* object = nullptr;
     Path prefix;
@@ -133,7 +133,7 @@ class FileFixer {
     if (!edited) return std::nullopt;  // shared through an anchor, say: left to a person
 
     // What the new text means must close what it is to close, and open nothing.
-    auto after_root = ParseYaml(*edited, arena);
+    auto after_root = ParseYaml(*edited, arena, {.drop_nulls = true});
     const Value* after = after_root ? FindPath(*after_root, prefix) : nullptr;
     if (after == nullptr) return std::nullopt;
     std::set<std::string> before_ids = FailuresOf(checker_, checks_, *object);

@@ -71,11 +71,13 @@ class Declared {
     // "" and "." mean the node itself: what `each` stands at.
     auto steps = ParsePath(relative == "." ? "" : relative);
     edit.path = failure.node;
-    for (std::string_view root : {"$object.", "$pod."}) {
+    for (std::string_view root : {"$object.", "$pod.", "$podMeta."}) {
       if (!relative.starts_with(root)) continue;
       steps = ParsePath(relative.substr(root.size()));
       auto pod = kube::FindPodTemplate(object_);
-      edit.path = root == "$pod." && pod ? pod->at->spec : Path();
+      edit.path = root == "$object." || !pod ? Path()
+                  : root == "$pod."          ? pod->at->spec
+                                             : pod->at->meta;
     }
     if (!steps) return false;
     edit.path.insert(edit.path.end(), steps->begin(), steps->end());

@@ -51,22 +51,44 @@ Value Selects(CallContext&, std::span<const Value> args) {
   return Value::Bool(kube::Selects(args[0], args[1]));
 }
 
+// The problems of the object that was asked for last.
+struct LastProblems {
+  Value object;
+  int64_t target = -1;
+  Arena arena;
+  Value problems;
+};
+LastProblems& Last() {
+  thread_local LastProblems last;
+  return last;
+}
+
+// Whether two values are the same place in memory.
+bool IsSame(const Value& a, const Value& b) {
+  return a.IsMap() && b.IsMap() && a.size() == b.size() && a.entries().data() == b.entries().data();
+}
+
 Value SchemaProblems(CallContext& c, std::span<const Value> args) {
   if (!args[1].IsInt()) return cel::NoSuchOverload(c);
+  LastProblems& last = Last();
+  if (last.target == args[1].AsInt() && IsSame(last.object, args[0])) return last.problems;
+  last.arena.Reset();
+  last.object = args[0];
+  last.target = args[1].AsInt();
   std::vector<kube::SchemaProblem> problems;
-  kube::Schemas::BuiltIn().Validate(args[0], static_cast<int>(args[1].AsInt()), {}, problems);
-  if (problems.empty()) return Value::EmptyArray();
+  kube::Schemas::BuiltIn().Validate(args[0], static_cast<int>(last.target), {}, problems);
   std::vector<Value> out;
   for (const kube::SchemaProblem& p : problems) {
-    out.push_back(MapBuilder(c.arena)
-                      .Add("path", Text(c.arena, p.path))
-                      .Add("kind", Text(c.arena, kube::SchemaProblemName(p.kind)))
-                      .Add("expected", Text(c.arena, p.expected))
-                      .Add("found", Text(c.arena, p.found))
-                      .Add("suggestion", Text(c.arena, p.suggestion))
+    out.push_back(MapBuilder(last.arena)
+                      .Add("path", Text(last.arena, p.path))
+                      .Add("kind", Text(last.arena, kube::SchemaProblemName(p.kind)))
+                      .Add("expected", Text(last.arena, p.expected))
+                      .Add("found", Text(last.arena, p.found))
+                      .Add("suggestion", Text(last.arena, p.suggestion))
                       .Finish());
   }
-  return Value::Array(c.arena, out);
+  last.problems = Value::Array(last.arena, out);
+  return last.problems;
 }
 
 Value LifecycleOf(CallContext& c, std::span<const Value> args) {
@@ -89,6 +111,8 @@ Value LifecycleOf(CallContext& c, std::span<const Value> args) {
 }
 
 }  // namespace
+
+void ForgetObject() { Last().target = -1; }
 
 const cel::Library& CheckFunctions() {
   static const cel::Library library = [] {

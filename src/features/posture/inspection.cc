@@ -140,6 +140,7 @@ class Worker {
     YamlOptions options;
     options.origin = document.origin;
     options.max_bytes = options_.max_document_bytes;
+    options.drop_nulls = true;
     SourceMap& positions = positions_;
     auto root = ParseYaml(document.text, arena_, options, &positions);
     if (!root) return FailDocument(root.error(), document, batch);
@@ -151,6 +152,7 @@ class Worker {
     options.origin = document.origin;
     options.max_bytes = options_.max_document_bytes;
     options.borrow_text = true;
+    options.drop_nulls = true;
     options.duplicate_keys = true;  // the last one wins, as the API server has it
     auto root = ParseJson(document.text, arena_, options, placeless_ ? nullptr : &positions_);
     if (root) return RunRoot(*root, batch);
@@ -176,6 +178,7 @@ class Worker {
     YamlOptions yaml;
     yaml.origin = document.origin;
     yaml.max_bytes = options_.max_document_bytes;
+    yaml.drop_nulls = true;
     auto flow = ParseYaml(document.text, arena_, yaml, &positions_);
     if (flow) return RunRoot(*flow, batch);
     FailDocument(root.error(), document, batch);

@@ -134,6 +134,15 @@ TEST(Inspection, AnErrorOfEvaluationIsNoPass) {
   EXPECT_EQ(report.findings[0].status, Status::kError);
 }
 
+TEST(Inspection, NullIsAbsent) {
+  Report report = Inspect(
+      BuiltInChecks(),
+      "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\n  labels:\n  annotations:\nspec:\n"
+      "  volumes:\n  securityContext:\n  initContainers: null\n  containers:\n  - name: a\n"
+      "    image: x\n    env:\n    ports:\n    args: ~\n    resources:\n    securityContext:\n");
+  EXPECT_EQ(report.total.errors, 0U) << testing::PrintToString(Lines(report));
+}
+
 constexpr std::string_view kRelated = R"yaml(
 checks:
   - id: no-policy
