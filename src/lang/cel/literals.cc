@@ -20,7 +20,7 @@ bool Equivalent(Type a, Type b) {
 
 class Search {
  public:
-  Search(const EnvOptions& options, bool format, Ast& ast, std::vector<Issue>& issues)
+  Search(const EnvOptions& options, bool format, const Ast& ast, std::vector<Issue>& issues)
       : options_(options), format_(format), ast_(ast), issues_(issues) {}
 
   // Without recursion, as trees may be deep.
@@ -122,7 +122,8 @@ class Search {
 
 }  // namespace
 
-void CheckLiterals(const EnvOptions& options, bool format, Ast& ast, std::vector<Issue>& issues) {
+void CheckLiterals(const EnvOptions& options, bool format, const Ast& ast,
+                   std::vector<Issue>& issues) {
   if (options.homogeneous_aggregate_literals || options.validate_literals) {
     Search(options, format, ast, issues).Run();
   }

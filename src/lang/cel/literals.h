@@ -12,6 +12,7 @@ namespace bulwark::cel {
 
 // What EnvOptions::homogeneous_aggregate_literals and validate_literals ask for. With `format` the
 // arguments of format() may be of any types.
-void CheckLiterals(const EnvOptions& options, bool format, Ast& ast, std::vector<Issue>& issues);
+void CheckLiterals(const EnvOptions& options, bool format, const Ast& ast,
+                   std::vector<Issue>& issues);
 
 }  // namespace bulwark::cel
