@@ -16,6 +16,11 @@
 
 namespace bulwark {
 
+namespace embedded {
+std::string_view cel_manual();
+std::string_view cel_manual_zh();
+}  // namespace embedded
+
 namespace {
 
 constexpr size_t kMaxInput = size_t{256} << 20;
@@ -51,13 +56,15 @@ Result<std::pair<std::string, Value>> ReadBinding(const Env& env, const std::str
   auto file = Cut(text, "=");
   if (!file || file->first.empty())
     return Error(Code::kInvalid, "--bind: expected NAME=FILE or NAME:=JSON, not " + text);
-  std::string content = file->second == "-" ? BW_TRY(env.read_stdin(kMaxInput))
-                                            : BW_TRY(ReadFile(std::string(file->second)));
-                                            auto value = ParseYaml(arena.Copy(content), arena);
-                                            if (!value)
-                                              return std::move(value).error().While(
-                                                  std::string(file->second));
-                                            return std::pair(std::string(file->first), *value);
+  std::string content;
+  if (file->second == "-") {
+    content = BW_TRY(env.read_stdin(kMaxInput));
+  } else {
+    content = BW_TRY(ReadFile(std::string(file->second)));
+  }
+  auto value = ParseYaml(arena.Copy(content), arena);
+  if (!value) return std::move(value).error().While(std::string(file->second));
+  return std::pair(std::string(file->first), *value);
 }
 
 Result<int> Evaluate(const Cel& cel, Env& env) {
@@ -166,9 +173,11 @@ void AddCelCommands(CLI::App& app, Env& env, int& exit_code) {
     if (!done) env.Complain(done.error().ToString());
   };
   auto common = [&](CLI::App* command) {
-    command->add_option(
-        "--bind", cel->binds,
-        "A variable: NAME=FILE (JSON or YAML, - for standard input) or NAME:=JSON (repeatable)");
+    command
+        ->add_option(
+            "--bind", cel->binds,
+            "A variable: NAME=FILE (JSON or YAML, - for standard input) or NAME:=JSON (repeatable)")
+        ->allow_extra_args(false);
     command->add_option("--container", cel->container,
                         "Names are looked up in this container first");
     command->add_option(
@@ -188,19 +197,25 @@ void AddCelCommands(CLI::App& app, Env& env, int& exit_code) {
   eval->footer(
       "Example: bulwark cel eval 'object.spec.replicas > 2' --bind object=deployment.yaml");
   eval->callback([=, &env] {
-    if (!cel->batch && cel->expression.empty()) {
+    if (cel->batch != cel->expression.empty()) {
       finish(Error(Code::kInvalid, "an expression, or --batch, is needed"));
     } else {
       finish(cel->batch ? Batch(*cel, env) : Evaluate(*cel, env));
     }
   });
+  group->footer("Example: bulwark cel eval '[1, 2, 3].map(x, x * x)'");
   CLI::App* check =
       group->add_subcommand("check", "Type-check an expression, and estimate its cost");
   check->add_option("EXPR", cel->expression, "The expression")->required();
   common(check);
-  check->add_option("--var", cel->declared, "A variable of any type (repeatable)");
+  check->add_option("--var", cel->declared, "A variable of any type (repeatable)")
+      ->allow_extra_args(false);
   check->footer("Example: bulwark cel check 'object.items.all(i, i.size() < 3)' --var object");
   check->callback([=, &env] { finish(Check(*cel, env)); });
+}
+
+std::string_view CelManualPage(Language language) {
+  return language == Language::kChinese ? embedded::cel_manual_zh() : embedded::cel_manual();
 }
 
 }  // namespace bulwark

@@ -42,6 +42,8 @@ class Findings {
   std::string_view CheckOf(size_t i) const { return text_[rows_[i].check]; }
   bool IsExcused(size_t i) const { return rows_[i].excused != 0; }
   Status StatusOf(size_t i) const { return static_cast<Status>(rows_[i].status); }
+  std::string_view FileOf(size_t i) const { return text_[rows_[i].file]; }
+  bool IsFixable(size_t i) const { return rows_[i].fixable; }
   // Changes what is found out late.
   void SetFixable(size_t i, bool fixable) { rows_[i].fixable = fixable; }
   void SetNew(size_t i, bool is_new) { rows_[i].is_new = is_new; }

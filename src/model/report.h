@@ -63,7 +63,7 @@ struct FileFix {
 struct Report {
   std::string tool_version;
   std::string started;                // RFC 3339
-  std::string target;                 // what was inspected, as the user named it
+  std::string target;                 // what was inspected, as the user named it, quoted for a shell
   std::string kubernetes;             // the target version, "1.34"
   std::vector<CheckInfo> checks;      // those that ran, by id
   std::vector<Framework> frameworks;  // those asked for with --framework, else all

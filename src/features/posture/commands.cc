@@ -5,7 +5,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <memory>
+#include <set>
 #include <stop_token>
 #include <thread>
 
@@ -31,19 +33,41 @@ namespace bulwark::posture {
 
 namespace {
 
+// An option that may be given several times, with one value each: it takes no path after it.
+template <typename... Args>
+CLI::Option* AddRepeatable(CLI::App& command, Args&&... args) {
+  return command.add_option(std::forward<Args>(args)...)->allow_extra_args(false);
+}
+
+Result<Severity> ReadSeverity(std::string_view option, const std::string& word,
+                              std::string_view other = "") {
+  if (auto severity = ParseSeverity(word)) return *severity;
+  return Error(
+      Code::kInvalid,
+      fmt::format("{}: no such severity: {}; there are critical, high, medium, low, info{}", option,
+                  word, other));
+}
+
+Result<Language> ReadLanguage(const std::string& word, Language otherwise) {
+  if (word.empty()) return otherwise;
+  if (word.starts_with("en") || word.starts_with("zh")) return ParseLanguage(word);
+  return Error(Code::kInvalid, fmt::format("--language: en or zh, not {}", word));
+}
+
 // What both `inspect` and `checks` take to say which checks there are.
 struct CheckChoice {
   std::vector<std::string> folders, only, skip, categories;
   std::string params, min_severity = "info", framework;
 
   void AddOptions(CLI::App& command) {
-    command.add_option("--checks", folders, "Folder or file with checks of your own (repeatable)")
+    AddRepeatable(command, "--checks", folders,
+                  "Folder or file with checks of your own (repeatable)")
         ->type_name("DIR");
-    command.add_option("--only", only, "Run only these checks: ids, * matches (repeatable)")
+    AddRepeatable(command, "--only", only, "Run only these checks: ids, * matches (repeatable)")
         ->type_name("ID");
-    command.add_option("--skip", skip, "Leave out these checks (repeatable)")->type_name("ID");
-    command.add_option(
-        "--category", categories,
+    AddRepeatable(command, "--skip", skip, "Leave out these checks (repeatable)")->type_name("ID");
+    AddRepeatable(
+        command, "--category", categories,
         "Only health, image, network, resources, security, access or secrets (repeatable)");
     command
         .add_option("--params", params,
@@ -60,16 +84,27 @@ struct CheckChoice {
     for (const std::string& folder : folders) BW_TRY(set.AddFolder(folder));
     if (!params.empty()) {
       Arena arena;
-      Value root = BW_TRY(ParseYaml(BW_TRY(ReadFile(params)), arena));
-      auto set_params = set.SetParams(root);
-      if (!set_params) return std::move(set_params).error().While(params);
+      std::string text = BW_TRY(ReadFile(params));
+      auto root = ParseYaml(text, arena);
+      if (!root) return std::move(root).error().While("--params " + params);
+      if (!root->IsMap() && !root->IsNull()) {
+        return Error(
+            Code::kInvalid,
+            fmt::format("--params {}: expected a map {{check: {{setting: value}}}}", params));
+      }
+      auto set_params = set.SetParams(*root);
+      if (!set_params) return std::move(set_params).error().While("--params " + params);
     }
-    auto floor = ParseSeverity(min_severity);
-    if (!floor) return Error(Code::kInvalid, "--min-severity: no such severity: " + min_severity);
+    Severity floor = BW_TRY(ReadSeverity("--min-severity", min_severity));
     for (const std::string& category : categories) {
       if (std::none_of(std::begin(kCategories), std::end(kCategories),
                        [&](const Category& c) { return c.id == category; })) {
-        return Error(Code::kInvalid, "--category: no such category: " + category);
+        std::string known;
+        for (const Category& c : kCategories) {
+          known += fmt::format("{}{}", known.empty() ? "" : ", ", c.id);
+        }
+        return Error(Code::kInvalid, fmt::format("--category: no such category: {}; there are {}",
+                                                 category, known));
       }
     }
     if (!framework.empty() && std::none_of(set.frameworks().begin(), set.frameworks().end(),
@@ -94,7 +129,7 @@ struct CheckChoice {
                          [&](const std::string& p) { return GlobMatch(p, id, '\0'); });
     };
     set.Filter([&](const Check& c) {
-      if (c.info.severity < *floor) return false;
+      if (c.info.severity < floor) return false;
       if (!only.empty() && !matches(only, c.info.id)) return false;
       if (matches(skip, c.info.id)) return false;
       if (!framework.empty() && !c.info.controls.contains(framework)) return false;
@@ -143,6 +178,17 @@ std::function<std::optional<std::string>(const std::string&, uint32_t)> SourceLi
   };
 }
 
+// Paths as a shell takes them.
+std::string ShellWords(const std::vector<std::string>& paths) {
+  std::string out;
+  for (const std::string& path : paths) {
+    bool plain = path.find_first_of(" \t\n\"'`$&|;<>()*?[]{}#!~\\") == std::string::npos;
+    if (!out.empty()) out += ' ';
+    out += plain ? path : "'" + ReplaceAll(path, "'", "'\\''") + "'";
+  }
+  return out;
+}
+
 // A stop token that SIGINT and SIGTERM trigger, for as long as this lives. Threads started
 // meanwhile leave the signals to it.
 class StopOnSignal {
@@ -186,8 +232,8 @@ struct ClusterChoice {
                                   "service account)"))
         ->type_name("FILE");
     of_cluster(command.add_option("--context", context, "Context of the kubeconfig"));
-    of_cluster(command.add_option("-n,--namespace", namespaces,
-                                  "Only this namespace of the cluster (repeatable)"));
+    of_cluster(AddRepeatable(command, "-n,--namespace", namespaces,
+                             "Only this namespace of the cluster (repeatable)"));
     of_cluster(command.add_option("-l,--selector", selector,
                                   "Only objects with such labels, such as app=web,tier!=test"));
     of_cluster(command.add_flag("--secret-contents", secrets,
@@ -250,14 +296,13 @@ struct Inspect {
     command
         .add_option("--fail-on", fail_on, "Exit 1 on findings of this severity or worse, or never")
         ->capture_default_str();
-    command.add_option("--fix", fix, "diff: print a patch of the source files; write: change them")
-        ->expected(0, 1)
-        ->default_str("diff");
-    command
-        .add_option("--template", templates,
-                    "Where a custom resource has its pod template: KIND.GROUP=spec.template")
+    // A flag, so that it takes no path for its value.
+    command.add_flag("--fix{diff}", fix,
+                     "--fix=diff prints a patch of the source files, --fix=write changes them");
+    AddRepeatable(command, "--template", templates,
+                  "Where a custom resource has its pod template: KIND.GROUP=spec.template")
         ->type_name("KIND=PATH");
-    command.add_option("--helm-values", helm_values, "Values file for Helm charts")
+    AddRepeatable(command, "--helm-values", helm_values, "Values file for Helm charts")
         ->type_name("FILE");
     command.add_option("--language", language, "en or zh (default: of the environment)");
     command.add_option("--threads", threads, "Workers (default: one a processor)");
@@ -273,13 +318,11 @@ struct Inspect {
     }
     auto wanted = output::ParseFormat(format);
     if (!wanted) return Error(Code::kInvalid, fmt::format("--format: no such format: {}", format));
-    auto threshold =
-        fail_on == "never" ? std::optional(Severity::kUnknown) : ParseSeverity(fail_on);
-    if (!threshold)
-      return Error(Code::kInvalid, fmt::format("--fail-on: no such severity: {}", fail_on));
-    if (!fix.empty() && fix != "diff" && fix != "write") {
-      return Error(Code::kInvalid, "--fix takes diff or write");
-    }
+    Severity threshold = fail_on == "never"
+                             ? Severity::kUnknown
+                             : BW_TRY(ReadSeverity("--fail-on", fail_on, ", or never"));
+    BW_TRY(CheckFix());
+    BW_TRY(ReadLanguage(language, env.language));
     CheckSet checks = BW_TRY(choice.Load());
     Exceptions excepted;
     int64_t now =
@@ -299,11 +342,28 @@ struct Inspect {
       options.check.kubernetes_minor = *minor;
     }
 
-    if (cluster.cluster) return RunCluster(env, checks, options, *wanted, *threshold, now);
+    if (cluster.cluster) return RunCluster(env, checks, options, *wanted, threshold, now);
     Inspection inspection(checks, options);
     AddPaths(inspection, env, paths, {.helm_values = helm_values});
-    return Deliver(env, checks, options, *wanted, *threshold,
-                   Conclude(inspection, now, fmt::format("{}", fmt::join(paths, " "))));
+    return Deliver(env, checks, options, *wanted, threshold,
+                   Conclude(inspection, now, ShellWords(paths)));
+  }
+
+  Result<> CheckFix() const {
+    if (fix.empty()) return Ok{};
+    if (fix != "diff" && fix != "write") {
+      return Error(Code::kInvalid, fmt::format("--fix takes diff or write, not {}", fix));
+    }
+    if (std::all_of(paths.begin(), paths.end(), [](const std::string& p) { return p == "-"; })) {
+      return Error(Code::kInvalid, "--fix changes files; standard input and clusters have none");
+    }
+    if (format != "table") {
+      return Error(Code::kInvalid, "--fix prints a patch instead of a report; leave out --format");
+    }
+    if (fix == "write" && !output.empty()) {
+      return Error(Code::kInvalid, "--output is for --fix=diff; --fix=write changes the sources");
+    }
+    return Ok{};
   }
 
   static Report Conclude(Inspection& inspection, int64_t now, std::string target) {
@@ -311,13 +371,25 @@ struct Inspect {
     report.tool_version = BULWARK_VERSION;
     report.started = FormatRfc3339({now, 0});
     report.target = std::move(target);
+    // What has no source file (rendered text, standard input, a cluster) has nothing to change.
+    std::string_view last;
+    bool is_file = false;
+    for (size_t i = 0; i < report.findings.size(); ++i) {
+      if (!report.findings.IsFixable(i)) continue;
+      std::string_view file = report.findings.FileOf(i);
+      if (file != last) {
+        std::error_code ignored;
+        is_file = std::filesystem::is_regular_file(file, ignored);
+        last = file;
+      }
+      if (!is_file) report.findings.SetFixable(i, false);
+    }
     return report;
   }
 
   Result<int> RunCluster(Env& env, const CheckSet& checks, InspectOptions options,
                          output::Format wanted, Severity threshold, int64_t now) const {
     if (!paths.empty()) return Error(Code::kInvalid, "--cluster and paths exclude each other");
-    if (!fix.empty()) return Error(Code::kInvalid, "--fix changes files; --cluster has none");
     StopOnSignal signals;
     kube::Client client = BW_TRY(cluster.Connect(env));
     ClusterIdentity who = IdentifyCluster(client);
@@ -330,8 +402,9 @@ struct Inspect {
       auto sink = BW_TRY(OpenSink(cluster.sink, env.out));
       std::stop_source stop;
       std::stop_callback forward(signals.token(), [&] { stop.request_stop(); });
-      WatchOptions watch{.cluster = what,
-                         .language = language.empty() ? env.language : ParseLanguage(language)};
+      WatchOptions watch {
+        .cluster = what, .language = BW_TRY(ReadLanguage(language, env.language))
+      };
       BW_TRY(WatchCluster(
           checks, options, client, watch,
           [&](std::string_view line) {
@@ -357,7 +430,7 @@ struct Inspect {
     return Deliver(
         env, checks, options, wanted, threshold,
         Conclude(inspection, now,
-               fmt::format("{} ({})", config.context, net::UrlForMessages(config.server))));
+                 fmt::format("{} ({})", config.context, net::UrlForMessages(config.server))));
   }
 
   // What every source has in common: baseline, fixes, output, exit code.
@@ -372,7 +445,7 @@ struct Inspect {
       BW_TRY(AddFixes(checks, options, report));
     }
     output::OutputOptions how;
-    how.language = language.empty() ? env.language : ParseLanguage(language);
+    how.language = BW_TRY(ReadLanguage(language, env.language));
     how.color = env.color && output.empty();
     how.columns = env.columns;
     how.framework = choice.framework;
@@ -382,15 +455,7 @@ struct Inspect {
     how.line_of = SourceLines();
 
     if (!fix.empty()) {
-      for (const FileFix& change : report.fixes) {
-        if (fix == "diff") env.out(change.diff);
-        if (fix == "write") BW_TRY(WriteFix(change));
-      }
-      size_t closed = 0;
-      for (const FileFix& change : report.fixes) closed += change.findings.size();
-      env.err(fmt::format("{} of {} findings {} in {} files\n", closed, report.total.failed,
-                          fix == "write" ? "fixed" : "can be fixed", report.fixes.size()));
-      for (const std::string& warning : report.warnings) env.Complain(warning);
+      BW_TRY(DeliverFixes(env, report));
     } else if (output.empty()) {
       output::Write(wanted, report, how, env.out);
     } else {
@@ -401,13 +466,43 @@ struct Inspect {
     return ExitCodeOf(report, threshold);
   }
 
+  Result<> DeliverFixes(Env& env, const Report& report) const {
+    std::string patch;
+    size_t closed = 0;
+    for (const FileFix& change : report.fixes) {
+      patch += change.diff;
+      if (fix == "write") BW_TRY(WriteFix(change));
+      closed += change.findings.size();
+    }
+    if (!output.empty()) {
+      BW_TRY(WriteFileAtomic(output, patch, 0644));
+    } else if (fix == "diff") {
+      env.out(patch);
+    }
+    for (const Unread& unread : report.unread) {
+      env.Complain(fmt::format("could not be read: {}: {}", unread.what, unread.error));
+    }
+    for (const std::string& warning : report.warnings) env.Complain(warning);
+    env.err(fmt::format("{} of {} findings {} in {} {}\n", closed, report.total.failed,
+                        fix == "write" ? "fixed" : "can be fixed", report.fixes.size(),
+                        report.fixes.size() == 1 ? "file" : "files"));
+    return Ok{};
+  }
+
   int ExitCodeOf(const Report& report, Severity threshold) const {
     if (!report.unread.empty() && (strict || report.objects == 0)) return kUsage;
     if (fail_on == "never") return kClean;
+    std::set<std::string> fixed;  // what --fix=write has just put right
+    if (fix == "write") {
+      for (const FileFix& change : report.fixes) {
+        fixed.insert(change.findings.begin(), change.findings.end());
+      }
+    }
     for (size_t i = 0; i < report.findings.size(); ++i) {
       if (report.findings.StatusOf(i) != Status::kFail || report.findings.IsExcused(i)) continue;
       if (report.findings.SeverityOf(i) < threshold) continue;
       if (!baseline.empty() && !report.findings[i].is_new) continue;
+      if (!fixed.empty() && fixed.contains(report.findings[i].id)) continue;
       return kFindings;
     }
     return kClean;
@@ -455,7 +550,9 @@ Result<int> ListChecks(Env& env, const CheckChoice& choice, const std::string& f
         "\n");
     return kClean;
   }
-  if (format != "table") return Error(Code::kInvalid, "--format takes table or json");
+  if (format != "table") {
+    return Error(Code::kInvalid, fmt::format("--format takes table or json, not {}", format));
+  }
   size_t width = 0, fixes = 0;
   for (const Check& c : set.checks()) width = std::max(width, c.info.id.size());
   for (const Check& c : set.checks()) {
@@ -502,8 +599,7 @@ Result<int> ShowCheck(Env& env, const CheckChoice& choice, const std::string& id
   }
   line("Fails when (CEL)", "失败条件 (CEL)", "\n  " + ReplaceAll(c->fail, "\n", "\n  "));
   if (!c->when.empty()) line("Applies when (CEL)", "适用条件 (CEL)", c->when);
-  line("Fix", "修复",
-       c->info.has_fix ? (zh ? "bulwark inspect --fix=diff" : "bulwark inspect --fix=diff") : "");
+  line("Fix", "修复", c->info.has_fix ? "bulwark inspect --fix=diff" : "");
   env.out(out);
   return kClean;
 }
@@ -530,6 +626,7 @@ void AddCommands(CLI::App& app, Env& env, int& exit_code) {
 
   CLI::App* checks = app.add_subcommand("checks", "List, explain and test checks");
   checks->require_subcommand(1);
+  checks->footer("Example: bulwark checks show privileged-container");
   auto choice = std::make_shared<CheckChoice>();
   auto format = std::make_shared<std::string>("table");
   CLI::App* list = checks->add_subcommand("list", "Every check, a line each");

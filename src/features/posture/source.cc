@@ -1,8 +1,11 @@
 #include "features/posture/source.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 
 #include "base/files.h"
@@ -14,6 +17,16 @@ namespace bulwark::posture {
 namespace fs = std::filesystem;
 
 namespace {
+
+// How much of a file is read at once.
+constexpr size_t kPiece = size_t{1} << 20;
+// What no single document may exceed before it is even looked at.
+constexpr size_t kMaxDocument = size_t{100} << 20;
+
+bool LooksLikeJson(std::string_view text) {
+  text = TrimLeft(text);
+  return text.starts_with('{') || text.starts_with('[');
+}
 
 bool IsManifest(const fs::path& file) {
   std::string extension = AsciiLower(file.extension().string());
@@ -59,11 +72,46 @@ class Paths {
     inspection_.AddText(*std::move(text), "-");
   }
 
+  // Reads a file piece by piece, each ending where a document does, so that a file of any size
+  // takes little memory. Not mapped: a file that shrinks meanwhile must not end the process.
   void AddFile(const std::string& path, bool lenient) {
-    // Not mapped: a file that shrinks meanwhile must not end the process.
-    auto text = ReadFile(path);
-    if (!text) return Fail(path, text.error().ToString());
-    inspection_.AddText(*std::move(text), path, lenient);
+    // As others name it: git and SARIF's readers know "k8s/web.yaml", not "./k8s/web.yaml".
+    std::string_view shown = path;
+    while (shown.starts_with("./")) shown.remove_prefix(2);
+    std::string name(shown);
+    auto file = OpenFile(path, O_RDONLY);
+    if (!file) return Fail(name, file.error().ToString());
+    std::string text;
+    Origin origin;
+    for (;;) {
+      size_t had = text.size();
+      text.resize(had + kPiece);
+      ssize_t n = ::read(file->get(), text.data() + had, kPiece);
+      if (n < 0 && errno == EINTR)
+        n = 0;
+      else if (n <= 0) {
+        text.resize(had);
+        if (n < 0) return Fail(name, FileError(errno, "reading", path).ToString());
+        return inspection_.AddText(std::move(text), name, lenient, origin);
+      }
+      text.resize(had + static_cast<size_t>(n));
+      bool json = LooksLikeJson(text);
+      size_t separator = json ? std::string::npos : text.rfind("\n---");
+      if (separator != std::string::npos) {
+        std::string rest = text.substr(separator + 1);
+        text.resize(separator + 1);
+        Origin next{
+            origin.offset + static_cast<uint32_t>(text.size()),
+            origin.line + static_cast<uint32_t>(std::count(text.begin(), text.end(), '\n'))};
+        inspection_.AddText(std::exchange(text, std::move(rest)), name, lenient, origin);
+        origin = next;
+      } else if (text.size() > kMaxDocument) {
+        return inspection_.AddUnread(
+            {name,
+             {.file = name, .line = origin.line, .column = 1},
+             fmt::format("a document of more than {} MiB", kMaxDocument >> 20)});
+      }
+    }
   }
 
   void AddFolder(const std::string& path) {

@@ -680,15 +680,6 @@ class TableWriter {
     }
   }
 
-  // An argument as a shell takes it.
-  static std::string Quoted(std::string_view text) {
-    bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-      return IsAsciiLetter(c) || IsAsciiDigit(c) ||
-             std::string_view("_-./,:@+=").find(c) != std::string_view::npos;
-    });
-    return plain ? std::string(text) : "'" + ReplaceAll(text, "'", "'\\''") + "'";
-  }
-
   void WriteNext(const Numbers& numbers) {
     if (report_.total.failed == 0) {
       if (report_.total.total() > 0 && report_.total.errors == 0 && report_.unread.empty()) {
@@ -699,10 +690,10 @@ class TableWriter {
     }
     std::vector<std::pair<std::string, std::string>> steps;
     if (numbers.fixable > 0) {
-      steps.emplace_back("bulwark inspect --fix=diff " +
-                             Clean(Quoted(report_.target.empty() ? "PATH" : report_.target)),
-                         fmt::format(fmt::runtime(Say("fixes {} of them", "可自动修复 {} 项")),
-                                     Count(numbers.fixable)));
+      steps.emplace_back(
+          "bulwark inspect --fix=diff " + Clean(report_.target.empty() ? "PATH" : report_.target),
+          fmt::format(fmt::runtime(Say("fixes {} of them", "可自动修复 {} 项")),
+                      Count(numbers.fixable)));
     }
     if (!numbers.example_check.empty()) {
       steps.emplace_back("bulwark checks show " + Clean(numbers.example_check),
