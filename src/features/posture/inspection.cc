@@ -351,20 +351,20 @@ void Inspection::AddUnread(Unread unread) { work_->unread.push_back(std::move(un
 
 void Inspection::MarkIncomplete(const std::string& ns) { work_->incomplete.insert(ns); }
 
-void Inspection::AddText(std::string text, const std::string& file, bool lenient) {
+void Inspection::AddText(std::string text, const std::string& file, bool lenient, Origin origin) {
   auto owned = std::make_shared<const std::string>(std::move(text));
-  AddText(*owned, owned, file, lenient);
+  AddText(*owned, owned, file, lenient, origin);
 }
 
 void Inspection::AddText(std::string_view text, std::shared_ptr<const void> keep_alive,
-                         const std::string& file, bool lenient) {
+                         const std::string& file, bool lenient, Origin origin) {
   Batch batch{.keep_alive = keep_alive, .file = file, .lenient = lenient};
   if (LooksLikeJson(text)) {
     batch.json = true;
-    batch.documents.push_back({text, {}});
+    batch.documents.push_back({text, origin});
     return work_->Push(std::move(batch));
   }
-  YamlDocuments documents(text);
+  YamlDocuments documents(text, origin);
   while (documents.More()) {
     auto document = documents.Next();
     if (!document) {

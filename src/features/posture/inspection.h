@@ -38,9 +38,9 @@ class Inspection {
   // `text`. What is no Kubernetes object is an error, or passed over if `lenient` (a folder holds
   // all sorts of YAML). Without a file's name (a cluster's objects) findings have no place.
   void AddText(std::string_view text, std::shared_ptr<const void> keep_alive,
-               const std::string& file, bool lenient = false);
-  // Convenience: takes the text.
-  void AddText(std::string text, const std::string& file, bool lenient = false);
+               const std::string& file, bool lenient = false, Origin origin = {});
+  // Convenience: takes the text. `origin`: where it begins within its file.
+  void AddText(std::string text, const std::string& file, bool lenient = false, Origin origin = {});
   // Something that could not be read at all.
   void AddUnread(Unread unread);
   // Of that namespace ("": of what is in none; "*": of anything) the input is a part only: checks
