@@ -82,19 +82,6 @@ std::optional<Value> ParseProtoDuration(std::string_view text) {
   return Value::Duration(negative ? -seconds : seconds, negative ? -nanos : nanos);
 }
 
-std::string FormatProtoDuration(const Value& d) {
-  bool negative = d.seconds() < 0 || d.nanos() < 0;
-  std::string out = negative ? "-" : "";
-  out += std::to_string(std::abs(d.seconds()));
-  if (d.nanos() != 0) {
-    std::string fraction = std::to_string(std::abs(d.nanos()));
-    fraction.insert(0, 9 - fraction.size(), '0');
-    fraction.erase(fraction.find_last_not_of('0') + 1);
-    out += "." + fraction;
-  }
-  return out + "s";
-}
-
 // JSON as CEL sees google.protobuf.Value: all numbers are doubles.
 Value FromJson(const Value& json, Arena& arena) {
   if (json.IsNumber()) return Value::Double(json.ToDouble());
@@ -111,13 +98,16 @@ Value FromJson(const Value& json, Arena& arena) {
   return json;
 }
 
-Result<Value> FromAny(const Value& any, Arena& arena) {
+Result<Value> FromAny(const Value& any, Arena& arena, const MessageReader& messages, int depth) {
+  if (depth > kMaxDepth) return Error(Code::kLimit, "cel.expr.Value: nested too deeply");
   std::string_view type = any.StringAt("@type");
   if (type.starts_with(kTypeUrl)) type.remove_prefix(kTypeUrl.size());
-  if (!type.starts_with(kPackage)) {
+  auto other = [&, name = type]() -> Result<Value> {
+    if (messages) return messages(any, arena);
     return Error(Code::kUnsupported,
-                 "messages of type " + std::string(type) + " are not supported");
-  }
+                 "messages of type " + std::string(name) + " are not supported");
+  };
+  if (!type.starts_with(kPackage)) return other();
   type.remove_prefix(kPackage.size());
   Value v = any["value"];
   if (type == "Duration") {
@@ -140,11 +130,11 @@ Result<Value> FromAny(const Value& any, Arena& arena) {
   if (type == "FloatValue" || type == "DoubleValue") return wrapped("double_value");
   if (type == "StringValue") return wrapped("string_value");
   if (type == "BytesValue") return wrapped("bytes_value");
-  return Error(Code::kUnsupported,
-               "messages of type google.protobuf." + std::string(type) + " are not supported");
+  if (type == "Any") return FromAny(v, arena, messages, depth + 1);
+  return other();
 }
 
-Result<Value> From(const Value& json, Arena& arena, int depth) {
+Result<Value> From(const Value& json, Arena& arena, const MessageReader& messages, int depth) {
   if (depth > kMaxDepth) return Error(Code::kLimit, "cel.expr.Value: nested too deeply");
   if (!json.IsMap() || json.size() != 1) return Bad("expected an object with one field");
   if (Field(json, "null_value", "nullValue") != nullptr) return Value::Null();
@@ -188,19 +178,21 @@ Result<Value> From(const Value& json, Arena& arena, int depth) {
   if (const Value* v = Field(json, "list_value", "listValue")) {
     std::vector<Value> items;
     for (const Value& item : (*v)["values"].items()) {
-      items.push_back(BW_TRY(From(item, arena, depth + 1)));
+      items.push_back(BW_TRY(From(item, arena, messages, depth + 1)));
     }
     return Value::Array(arena, items);
   }
   if (const Value* v = Field(json, "map_value", "mapValue")) {
     MapBuilder map(arena);
     for (const Value& entry : (*v)["entries"].items()) {
-      Value key = BW_TRY(From(entry["key"], arena, depth + 1));
-      map.Add(key, BW_TRY(From(entry["value"], arena, depth + 1)));
+      Value key = BW_TRY(From(entry["key"], arena, messages, depth + 1));
+      map.Add(key, BW_TRY(From(entry["value"], arena, messages, depth + 1)));
     }
     return map.Finish();
   }
-  if (const Value* v = Field(json, "object_value", "objectValue")) return FromAny(*v, arena);
+  if (const Value* v = Field(json, "object_value", "objectValue")) {
+    return FromAny(*v, arena, messages, depth + 1);
+  }
   return Bad("unknown field " + std::string(json.entries()[0].key.IsString()
                                                 ? json.entries()[0].key.AsString()
                                                 : "?"));
@@ -272,7 +264,22 @@ Result<Value> To(const Value& v, Arena& arena, int depth) {
 
 }  // namespace
 
-Result<Value> FromExprValue(const Value& json, Arena& arena) { return From(json, arena, 0); }
+std::string FormatProtoDuration(const Value& d) {
+  bool negative = d.seconds() < 0 || d.nanos() < 0;
+  std::string out = negative ? "-" : "";
+  out += std::to_string(std::abs(d.seconds()));
+  if (d.nanos() != 0) {
+    std::string fraction = std::to_string(std::abs(d.nanos()));
+    fraction.insert(0, 9 - fraction.size(), '0');
+    fraction.erase(fraction.find_last_not_of('0') + 1);
+    out += "." + fraction;
+  }
+  return out + "s";
+}
+
+Result<Value> FromExprValue(const Value& json, Arena& arena, const MessageReader& messages) {
+  return From(json, arena, messages, 0);
+}
 Result<Value> ToExprValue(const Value& value, Arena& arena) { return To(value, arena, 0); }
 
 }  // namespace bulwark::cel
