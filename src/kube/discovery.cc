@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <tuple>
+#include <utility>
 
 #include "net/http_client.h"
 
@@ -94,12 +96,14 @@ void AddLegacy(std::string_view group, std::string_view version, const Value& li
 }
 
 void Finish(Discovery& discovery) {
-  auto key = [](const Resource& r) { return std::tie(r.group, r.plural); };
-  std::stable_sort(discovery.resources.begin(), discovery.resources.end(),
-                   [&](const Resource& a, const Resource& b) { return key(a) < key(b); });
-  auto last = std::unique(discovery.resources.begin(), discovery.resources.end(),
-                          [&](const Resource& a, const Resource& b) { return key(a) == key(b); });
-  discovery.resources.erase(last, discovery.resources.end());
+  std::set<std::pair<std::string, std::string>> seen;
+  std::erase_if(discovery.resources, [&](const Resource& r) {
+    return !seen.emplace(r.group, r.plural).second;  // the first is the preferred
+  });
+  std::sort(discovery.resources.begin(), discovery.resources.end(),
+            [](const Resource& a, const Resource& b) {
+              return std::tie(a.group, a.plural) < std::tie(b.group, b.plural);
+            });
 }
 
 }  // namespace bulwark::kube

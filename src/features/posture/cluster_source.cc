@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include "base/text.h"
 #include "formats/json.h"
@@ -310,10 +311,12 @@ Result<std::vector<KindToRead>> KindsToRead(const CheckSet& checks, const kube::
   }
   // Namespaces first: what is known of them helps with the rest.
   auto order = [](const KindToRead& k) {
-    return std::pair(k.rank, k.resource.kind == "Namespace" && k.resource.group.empty() ? 0 : 1);
+    bool namespaces = k.resource.group.empty() && k.resource.kind == "Namespace";
+    return std::tuple(k.rank, namespaces ? 0 : 1, std::string_view(k.resource.group),
+                      std::string_view(k.resource.plural));
   };
-  std::stable_sort(kinds.begin(), kinds.end(),
-                   [&](const KindToRead& a, const KindToRead& b) { return order(a) < order(b); });
+  std::sort(kinds.begin(), kinds.end(),
+            [&](const KindToRead& a, const KindToRead& b) { return order(a) < order(b); });
   return kinds;
 }
 
