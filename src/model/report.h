@@ -62,10 +62,10 @@ struct FileFix {
 
 struct Report {
   std::string tool_version;
-  std::string started;                // RFC 3339
-  std::string target;                 // what was inspected, as the user named it, quoted for a shell
-  std::string kubernetes;             // the target version, "1.34"
-  std::vector<CheckInfo> checks;      // those that ran, by id
+  std::string started;            // RFC 3339
+  std::string target;             // what was inspected, as the user named it, quoted for a shell
+  std::string kubernetes;         // the target version, "1.34"
+  std::vector<CheckInfo> checks;  // those that ran, by id
   std::vector<Framework> frameworks;  // those asked for with --framework, else all
   Findings findings;                  // sorted: asset key, worst first, check, place
   std::vector<AssetTally> assets;     // sorted by key
@@ -79,8 +79,8 @@ struct Report {
   const CheckInfo* FindCheck(std::string_view id) const;
 };
 
-// What a finding says: its check's message with the arguments {container}, {path}, {value} and those
-// of its own; for an error, why it could not be read.
+// What a finding says: its check's message with the arguments {container}, {path}, {value} and
+// those of its own; for an error, why it could not be read.
 std::string MessageOf(const CheckInfo& check, const Finding& finding, Language language);
 
 }  // namespace bulwark
