@@ -101,11 +101,19 @@ Result<> WriteAll(int fd, std::string_view bytes, std::string_view name) {
   return Ok{};
 }
 
-Result<> WriteFileAtomic(const std::string& path, std::string_view bytes, mode_t mode) {
-  if (mode == 0) {
-    struct stat status{};
-    mode = ::stat(path.c_str(), &status) == 0 ? status.st_mode & 07777 : 0644;
+Result<> WriteFileAtomic(const std::string& given, std::string_view bytes, mode_t mode) {
+  struct stat status{};
+  bool exists = ::stat(given.c_str(), &status) == 0;
+  // A device, a pipe: nothing may take its place, and there is nothing to keep whole.
+  if (exists && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) {
+    Fd fd = BW_TRY(OpenFile(given, O_WRONLY));
+    return WriteAll(fd.get(), bytes, given);
   }
+  if (mode == 0) mode = exists ? status.st_mode & 07777 : 0644;
+  // A link stays one: it is the file behind it that is written.
+  std::error_code none;
+  std::string path = exists ? fs::canonical(given, none).string() : given;
+  if (none) path = given;
   std::string folder = fs::path(path).parent_path();
   if (folder.empty()) folder = ".";
   std::string temporary = folder + "/." + fs::path(path).filename().string() + ".XXXXXX";

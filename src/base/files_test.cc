@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+
 #include <sys/stat.h>
 #include <unistd.h>
+#include <filesystem>
 
 namespace bulwark {
 namespace {
@@ -93,6 +95,25 @@ TEST(Files, TempDirIsGoneAtTheEnd) {
     EXPECT_EQ(moved.path(), path);
   }
   EXPECT_NE(::access(path.c_str(), F_OK), 0);
+}
+
+TEST(WriteFileAtomic, ReplacesNeitherPipesNorLinks) {
+  Result<TempDir> dir = TempDir::Make();
+  ASSERT_TRUE(dir.has_value());
+  std::string pipe = dir->File("pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  Fd reader(::open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  ASSERT_TRUE(reader);
+  ASSERT_TRUE(WriteFileAtomic(pipe, "through").has_value());
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+  char buffer[16];
+  EXPECT_EQ(::read(reader.get(), buffer, sizeof buffer), 7);
+
+  ASSERT_TRUE(WriteFileAtomic(dir->File("real"), "old").has_value());
+  std::filesystem::create_symlink("real", dir->File("link"));
+  ASSERT_TRUE(WriteFileAtomic(dir->File("link"), "new").has_value());
+  EXPECT_TRUE(std::filesystem::is_symlink(dir->File("link")));
+  EXPECT_EQ(*ReadFile(dir->File("real")), "new");
 }
 
 }  // namespace
