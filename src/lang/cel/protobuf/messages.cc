@@ -291,9 +291,11 @@ class Messages final : public MessageTypes, public MessageCodec {
     MapBuilder map(arena, static_cast<size_t>(count));
     for (int i = 0; i < count; ++i) {
       const pb::Message& entry = message.GetReflection()->GetRepeatedMessage(message, field, i);
-      Value item = FromItem(arena, entry, value, -1);
+      const Value name = FromItem(arena, entry, key, -1);
+      const Value item = FromItem(arena, entry, value, -1);
+      if (IsError(name)) return name;
       if (IsError(item)) return item;
-      map.Add(FromItem(arena, entry, key, -1), item);
+      map.Add(name, item);
     }
     return map.Finish();
   }
@@ -468,6 +470,7 @@ class Messages final : public MessageTypes, public MessageCodec {
     if (!json.IsMap()) return Error(Code::kInvalid, type->full_name() + ": expected an object");
     pb::Message& message = *New(arena, type->full_name());
     for (const auto& [key, part] : json.entries()) {
+      if (!key.IsString()) return Error(Code::kInvalid, "the name of a field must be a string");
       if (depth == 0 && key.AsString() == "@type") continue;
       const FieldDescriptor* field = FieldByJsonName(type, key.AsString());
       if (field == nullptr) {
@@ -490,6 +493,7 @@ class Messages final : public MessageTypes, public MessageCodec {
       MapBuilder map(arena);
       for (const auto& [key, part] : json.entries()) {
         // Keys are texts, whatever their type.
+        if (!key.IsString()) return Error(Code::kInvalid, field->name() + ": a key is a string");
         Value typed = key;
         if (field->message_type()->map_key()->type() == FieldDescriptor::TYPE_BOOL) {
           typed = Value::Bool(key.AsString() == "true");
