@@ -1,5 +1,8 @@
 #include "base/value.h"
 
+#include <unistd.h>
+#include <xxhash.h>
+
 #include <algorithm>
 #include <bit>
 #include <charconv>
@@ -21,7 +24,15 @@ uint64_t Mix(uint64_t h) {
   return h ^ (h >> 32);
 }
 
-uint64_t HashText(std::string_view text) { return std::hash<std::string_view>{}(text); }
+// Seeded anew in each process, so that nobody can prepare keys that all fall into one place.
+uint64_t HashText(std::string_view text) {
+  static const uint64_t seed = [] {
+    uint64_t random = 0;
+    if (::getentropy(&random, sizeof random) != 0) random = reinterpret_cast<uintptr_t>(&kScan);
+    return random;
+  }();
+  return XXH3_64bits_withSeed(text.data(), text.size(), seed);
+}
 
 constexpr double kTwo63 = 9223372036854775808.0;
 constexpr double kTwo64 = 18446744073709551616.0;
@@ -183,12 +194,24 @@ std::optional<int64_t> Value::ToInt() const {
     case Kind::kUint:
       if (u_.unsigned_integer > INT64_MAX) return std::nullopt;
       return static_cast<int64_t>(u_.unsigned_integer);
-    case Kind::kDouble:
-    case Kind::kDecimal: {
-      double d = ToDouble();
+    case Kind::kDouble: {
+      double d = u_.real;
       if (!(d >= -kTwo63 && d < kTwo63) || d != std::floor(d)) return std::nullopt;
-      if (kind_ == Kind::kDecimal && CompareNumbers(*this, Double(d)) != 0) return std::nullopt;
       return static_cast<int64_t>(d);
+    }
+    case Kind::kDecimal: {
+      Digits digits = TakeApart(View());
+      if (digits.digits.empty()) return 0;
+      if (digits.exponent > 19 || digits.exponent < static_cast<int64_t>(digits.digits.size())) {
+        return std::nullopt;
+      }
+      digits.digits.resize(static_cast<size_t>(digits.exponent), '0');
+      if (digits.negative) digits.digits.insert(0, "-");
+      int64_t i = 0;
+      const char* end = digits.digits.data() + digits.digits.size();
+      auto [at, error] = std::from_chars(digits.digits.data(), end, i);
+      if (error != std::errc() || at != end) return std::nullopt;
+      return i;
     }
     default: return std::nullopt;
   }

@@ -101,6 +101,10 @@ TEST(Value, WholeNumbersOnly) {
   EXPECT_EQ(Value::Double(3.5).ToInt(), std::nullopt);
   EXPECT_EQ(Value::Uint(UINT64_MAX).ToInt(), std::nullopt);
   EXPECT_EQ(Value::Decimal("12e1").ToInt(), 120);
+  EXPECT_EQ(Value::Decimal("1152921504606847000.0").ToInt(), 1152921504606847000);
+  EXPECT_EQ(Value::Decimal("-9223372036854775808.0").ToInt(), INT64_MIN);
+  EXPECT_EQ(Value::Decimal("1.5").ToInt(), std::nullopt);
+  EXPECT_EQ(Value::Decimal("0.00").ToInt(), 0);
   EXPECT_EQ(Value::Decimal("9223372036854775808").ToInt(), std::nullopt);
 }
 
