@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 
 #include "net/test_server.h"
@@ -134,7 +135,7 @@ TEST_F(ClientTest, GoneGoesOnWhereItWas) {
 
 // … or does not: from the beginning, and nothing twice.
 TEST_F(ClientTest, GoneStartsAnewWithoutDuplicates) {
-  int first_pages = 0;
+  std::atomic<int> first_pages = 0;
   Serve([&](const TestServer::Request& r, TestServer::Reply& reply) {
     std::string token = r.Query("continue");
     if (token == "old") return reply.Send(410, Status(410, "Expired", "too old"));
@@ -165,7 +166,7 @@ TEST_F(ClientTest, GoneForEverEnds) {
 }
 
 TEST_F(ClientTest, WaitsAsLongAsTheServerSays) {
-  int asked = 0;
+  std::atomic<int> asked = 0;
   Serve([&](const TestServer::Request&, TestServer::Reply& reply) {
     if (++asked == 1)
       return reply.Send(429, Status(429, "TooManyRequests", "busy"), {"Retry-After: 1"});
@@ -182,7 +183,7 @@ TEST_F(ClientTest, WaitsAsLongAsTheServerSays) {
 }
 
 TEST_F(ClientTest, BusyForEverEnds) {
-  int asked = 0;
+  std::atomic<int> asked = 0;
   Serve([&](const TestServer::Request&, TestServer::Reply& reply) {
     ++asked;
     reply.Send(429, Status(429, "TooManyRequests", "busy"));
@@ -199,7 +200,7 @@ TEST_F(ClientTest, ErrorsAreNamed) {
     std::string id;
     Code code;
   };
-  int status = 0;
+  std::atomic<int> status = 0;
   Serve([&](const TestServer::Request&, TestServer::Reply& reply) {
     reply.Send(status, Status(status, "x", "the server's words"));
   });
@@ -226,8 +227,9 @@ TEST_F(ClientTest, ErrorsAreNamed) {
 }
 
 TEST_F(ClientTest, RefusesWhatIsNoList) {
-  std::string body;
-  Serve([&](const TestServer::Request&, TestServer::Reply& reply) { reply.Send(200, body); });
+  std::atomic<const char*> body;
+  Serve(
+      [&](const TestServer::Request&, TestServer::Reply& reply) { reply.Send(200, body.load()); });
   for (const char* text : {"", "null", "[]", "{}", "<html>", R"({"metadata":{},"items":{}})",
                            R"({"metadata":3,"items":[]})", R"({"metadata":{},"items":[)"}) {
     body = text;
