@@ -37,7 +37,7 @@ uint64_t HashText(std::string_view text) {
 constexpr double kTwo63 = 9223372036854775808.0;
 constexpr double kTwo64 = 18446744073709551616.0;
 
-int Sign(auto a, auto b) { return a < b ? -1 : (b < a ? 1 : 0); }
+int Sign(const auto& a, const auto& b) { return a < b ? -1 : (b < a ? 1 : 0); }
 
 // The mathematical order of an int64 and a double. NaN stands first.
 int CompareIntDouble(int64_t i, double d) {
