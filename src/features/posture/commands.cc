@@ -608,9 +608,10 @@ Result<int> TestChecks(Env& env, const CheckChoice& choice) {
   CheckSet set = BW_TRY(choice.Load(/*with_cases=*/true));
   CaseResults results = RunCases(set);
   for (const std::string& failure : results.failures) env.out("FAIL " + failure + "\n");
-  env.out(fmt::format("{} checks, {} cases: {} passed, {} failed\n", set.checks().size(),
-                      results.passed + results.failures.size(), results.passed,
-                      results.failures.size()));
+  size_t checks = set.checks().size();
+  env.out(fmt::format("{} {}, {} cases: {} passed, {} failed\n", checks,
+                      checks == 1 ? "check" : "checks", results.passed + results.failures.size(),
+                      results.passed, results.failures.size()));
   return results.failures.empty() ? kClean : kFindings;
 }
 
