@@ -328,7 +328,8 @@ struct Inspect {
     int64_t now =
         std::chrono::duration_cast<std::chrono::seconds>(env.now().time_since_epoch()).count();
     if (!exceptions.empty()) {
-      excepted = BW_TRY(Exceptions::Parse(BW_TRY(ReadFile(exceptions)), exceptions, now));
+      std::string text = BW_TRY(ReadFile(exceptions));
+      excepted = BW_TRY(Exceptions::Parse(text, exceptions, now));
     }
     InspectOptions options;
     options.threads = threads;
