@@ -36,7 +36,21 @@ std::string Event(std::string_view type, std::string_view object) {
 class WatchTest : public testing::Test {
  protected:
   using Handler = std::function<void(const TestServer::Request&, TestServer::Reply&)>;
-  void Serve(Handler list, Handler watch) {
+  // Ends the server before what its handlers refer to: keep it until the test's end, after that.
+  class [[nodiscard]] Serving {
+   public:
+    explicit Serving(WatchTest& test) : test_(test) {}
+    Serving(const Serving&) = delete;
+    ~Serving() {
+      test_.watches_.reset();
+      test_.client_.reset();
+      test_.server_.reset();
+    }
+
+   private:
+    WatchTest& test_;
+  };
+  Serving Serve(Handler list, Handler watch) {
     server_ =
         std::make_unique<TestServer>([=](const TestServer::Request& r, TestServer::Reply& reply) {
           if (r.path() == "/version") {
@@ -46,12 +60,13 @@ class WatchTest : public testing::Test {
         });
     auto client = Client::Connect({.server = server_->url()},
                                   {.retries = 0, .first_wait = 1ms, .max_wait = 5ms});
-    ASSERT_TRUE(client) << client.error().ToString();
+    EXPECT_TRUE(client) << client.error().ToString();
     client_.emplace(std::move(*client));
     watches_.emplace(
         *client_, [this](const WatchEvent& e) { On(e); },
         WatchSettings{.first_wait = 5ms, .max_wait = 20ms, .max_event_bytes = 4096});
     watches_->Add(kPods, "");
+    return Serving(*this);
   }
   void On(const WatchEvent& e) {
     switch (e.type) {
@@ -77,18 +92,19 @@ class WatchTest : public testing::Test {
 };
 
 TEST_F(WatchTest, ListsThenTellsChanges) {
-  Serve([](const auto&, TestServer::Reply& reply) { reply.Send(200, List({Pod("x", 1)}, 5)); },
-        [](const TestServer::Request& r, TestServer::Reply& reply) {
-          EXPECT_EQ(r.Query("resourceVersion"), "5");
-          EXPECT_EQ(r.Query("allowWatchBookmarks"), "true");
-          reply.Begin(200);
-          std::string all = Event("ADDED", Pod("y", 6)) + Event("MODIFIED", Pod("x", 7)) +
-                            Event("BOOKMARK", R"({"metadata":{"resourceVersion":"8"}})") +
-                            Event("DELETED", Pod("x", 9));
-          // Events come in pieces of any size.
-          for (size_t i = 0; i < all.size(); i += 37) reply.Chunk(all.substr(i, 37));
-          reply.Sleep(20s);
-        });
+  auto serving =
+      Serve([](const auto&, TestServer::Reply& reply) { reply.Send(200, List({Pod("x", 1)}, 5)); },
+            [](const TestServer::Request& r, TestServer::Reply& reply) {
+              EXPECT_EQ(r.Query("resourceVersion"), "5");
+              EXPECT_EQ(r.Query("allowWatchBookmarks"), "true");
+              reply.Begin(200);
+              std::string all = Event("ADDED", Pod("y", 6)) + Event("MODIFIED", Pod("x", 7)) +
+                                Event("BOOKMARK", R"({"metadata":{"resourceVersion":"8"}})") +
+                                Event("DELETED", Pod("x", 9));
+              // Events come in pieces of any size.
+              for (size_t i = 0; i < all.size(); i += 37) reply.Chunk(all.substr(i, 37));
+              reply.Sleep(20s);
+            });
   Run(5);
   EXPECT_THAT(told_, ElementsAre("put a/x 1", "synced", "put a/y 6", "put a/x 7", "deleted a/x"));
   EXPECT_TRUE(watches_->Settled());
@@ -98,23 +114,24 @@ TEST_F(WatchTest, AStreamThatEndsIsTakenUpWhereItWas) {
   std::atomic<int> streams = 0;
   std::mutex mutex;
   std::vector<std::string> versions;
-  Serve([](const auto&, TestServer::Reply& reply) { reply.Send(200, List({}, 5)); },
-        [&](const TestServer::Request& r, TestServer::Reply& reply) {
-          {
-            std::lock_guard lock(mutex);
-            versions.push_back(r.Query("resourceVersion"));
-          }
-          int n = ++streams;
-          reply.Begin(200);
-          if (n == 1) reply.Chunk(Event("BOOKMARK", R"({"metadata":{"resourceVersion":"8"}})"));
-          if (n == 2) {
-            reply.Chunk(Event("ADDED", Pod("x", 9)));
-            reply.Chunk(R"({"type":"ADDED","obj)");
-            reply.Break();
-          }
-          if (n == 3) reply.Chunk(Event("ADDED", Pod("x", 9)) + Event("ADDED", Pod("y", 10)));
-          if (n > 3) reply.Sleep(20s);
-        });
+  auto serving =
+      Serve([](const auto&, TestServer::Reply& reply) { reply.Send(200, List({}, 5)); },
+            [&](const TestServer::Request& r, TestServer::Reply& reply) {
+              {
+                std::lock_guard lock(mutex);
+                versions.push_back(r.Query("resourceVersion"));
+              }
+              int n = ++streams;
+              reply.Begin(200);
+              if (n == 1) reply.Chunk(Event("BOOKMARK", R"({"metadata":{"resourceVersion":"8"}})"));
+              if (n == 2) {
+                reply.Chunk(Event("ADDED", Pod("x", 9)));
+                reply.Chunk(R"({"type":"ADDED","obj)");
+                reply.Break();
+              }
+              if (n == 3) reply.Chunk(Event("ADDED", Pod("x", 9)) + Event("ADDED", Pod("y", 10)));
+              if (n > 3) reply.Sleep(20s);
+            });
   Run(3);
   EXPECT_THAT(told_, ElementsAre("synced", "put a/x 9", "put a/y 10"));  // x not told twice
   while (streams < 4) watches_->Poll(10ms);
@@ -124,7 +141,7 @@ TEST_F(WatchTest, AStreamThatEndsIsTakenUpWhereItWas) {
 
 TEST_F(WatchTest, GoneListsAgainAndTellsDifferences) {
   std::atomic<int> lists = 0, streams = 0;
-  Serve(
+  auto serving = Serve(
       [&](const auto&, TestServer::Reply& reply) {
         reply.Send(200, ++lists == 1 ? List({Pod("x", 1), Pod("y", 2), Pod("z", 3)}, 5)
                                      : List({Pod("x", 1), Pod("z", 12), Pod("new", 11)}, 20));
@@ -146,7 +163,7 @@ TEST_F(WatchTest, GoneListsAgainAndTellsDifferences) {
 }
 
 TEST_F(WatchTest, TokenGoneInTheMiddleOfAListReadsAllInOne) {
-  Serve(
+  auto serving = Serve(
       [&](const TestServer::Request& r, TestServer::Reply& reply) {
         if (!r.Query("continue").empty()) return reply.Send(410, R"({"kind":"Status"})");
         if (r.Query("limit").empty()) return reply.Send(200, List({Pod("x", 1), Pod("y", 2)}, 6));
@@ -164,7 +181,7 @@ TEST_F(WatchTest, TokenGoneInTheMiddleOfAListReadsAllInOne) {
 
 TEST_F(WatchTest, WhatMayNotBeReadIsToldOnceAndTriedAgain) {
   std::atomic<int> lists = 0;
-  Serve(
+  auto serving = Serve(
       [&](const auto&, TestServer::Reply& reply) {
         if (++lists < 4) return reply.Send(403, R"({"kind":"Status","message":"no"})");
         reply.Send(200, List({Pod("x", 1)}, 5));
@@ -181,27 +198,29 @@ TEST_F(WatchTest, WhatMayNotBeReadIsToldOnceAndTriedAgain) {
 
 TEST_F(WatchTest, NonsenseAndHugeEventsBreakTheStreamOnly) {
   std::atomic<int> streams = 0;
-  Serve([](const auto&, TestServer::Reply& reply) { reply.Send(200, List({}, 5)); },
-        [&](const TestServer::Request&, TestServer::Reply& reply) {
-          reply.Begin(200);
-          switch (++streams) {
-            case 1: reply.Chunk("nonsense\n"); break;
-            case 2: reply.Chunk(std::string(10'000, '{')); break;
-            case 3: reply.Chunk("[]\n{\"type\":3}\n"); break;
-            case 4: reply.Chunk(Event("ADDED", "{}")); break;  // nameless, but an object
-            default: reply.Chunk(Event("ADDED", Pod("x", 9))); reply.Sleep(20s);
-          }
-        });
+  auto serving = Serve([](const auto&, TestServer::Reply& reply) { reply.Send(200, List({}, 5)); },
+                       [&](const TestServer::Request&, TestServer::Reply& reply) {
+                         reply.Begin(200);
+                         switch (++streams) {
+                           case 1: reply.Chunk("nonsense\n"); break;
+                           case 2: reply.Chunk(std::string(10'000, '{')); break;
+                           case 3: reply.Chunk("[]\n{\"type\":3}\n"); break;
+                           case 4:
+                             reply.Chunk(Event("ADDED", "{}"));
+                             break;  // nameless, but an object
+                           default: reply.Chunk(Event("ADDED", Pod("x", 9))); reply.Sleep(20s);
+                         }
+                       });
   Run(3);
   EXPECT_THAT(told_, ElementsAre("synced", "put / ", "put a/x 9"));
 }
 
 TEST_F(WatchTest, StopEndsAPoll) {
-  Serve([](const auto&, TestServer::Reply& reply) { reply.Send(200, List({}, 5)); },
-        [](const auto&, TestServer::Reply& reply) {
-          reply.Begin(200);
-          reply.Sleep(20s);
-        });
+  auto serving = Serve([](const auto&, TestServer::Reply& reply) { reply.Send(200, List({}, 5)); },
+                       [](const auto&, TestServer::Reply& reply) {
+                         reply.Begin(200);
+                         reply.Sleep(20s);
+                       });
   Run(1);
   std::stop_source stop;
   std::jthread stopper([&] {
