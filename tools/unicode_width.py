@@ -46,7 +46,7 @@ def table(name, wanted):
 
 print("#pragma once\n")
 print(f"// Made by tools/unicode_width.py from Unicode {unicodedata.unidata_version}. First and last "
-      "of each range.\n")
+      "of each range.\n// clang-format off\n")
 print("namespace bulwark {\n\nstruct CodePointRange {\n  char32_t first, last;\n};\n")
 table("kWide", wide)
 table("kNoWidth", none)

@@ -1,6 +1,7 @@
 #pragma once
 
 // Made by tools/unicode_width.py from Unicode 14.0.0. First and last of each range.
+// clang-format off
 
 namespace bulwark {
 

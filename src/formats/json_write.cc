@@ -111,7 +111,7 @@ class Writer {
         sorted.emplace_back(KeyText(entry.key), &entry.value);
       }
       std::sort(sorted.begin(), sorted.end(),
-                       [](const auto& a, const auto& b) { return a.first < b.first; });
+                [](const auto& a, const auto& b) { return a.first < b.first; });
       for (const auto& [key, item] : sorted) WriteEntry(key, *item, first);
     } else {
       for (const Value::Entry& entry : value.entries()) {

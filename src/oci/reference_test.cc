@@ -36,9 +36,9 @@ TEST(Reference, FillsInWhatRuntimesFillIn) {
 }
 
 TEST(Reference, RefusesWhatRuntimesRefuse) {
-  for (const std::string& text : std::initializer_list<std::string>
-       {"", ":1", "nginx:", "Nginx", "a//b", "a/b:bad tag", "a@sha256:12", "-a", "a-", "a..b",
-        "a.b/", "host:port/a", "${IMAGE}", "a___b", std::string("x/") + std::string(256, 'a')}) {
+  for (const std::string& text : std::initializer_list<std::string>{
+           "", ":1", "nginx:", "Nginx", "a//b", "a/b:bad tag", "a@sha256:12", "-a", "a-", "a..b",
+           "a.b/", "host:port/a", "${IMAGE}", "a___b", std::string("x/") + std::string(256, 'a')}) {
     EXPECT_FALSE(ParseReference(text).has_value()) << text;
   }
 }

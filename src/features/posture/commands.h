@@ -1,6 +1,7 @@
 #pragma once
 
-// bulwark inspect, bulwark checks list|show|test. The manual pages are in posture.md beside this file.
+// bulwark inspect, bulwark checks list|show|test. The manual pages are in posture.md beside this
+// file.
 
 #include <string_view>
 

@@ -47,16 +47,16 @@ struct EnvOptions {
   bool optional_syntax = true;                  // a.?b, a[?b], [?x], {?k: v}
   bool cross_type_numeric_comparisons = true;   // 1 < 2.0
   bool homogeneous_aggregate_literals = false;  // [1, 'a'] does not check, but in format()
-  // A list or map made of literals costs as any other when it is run; in Kubernetes, which plans with
-  // cel-go's OptOptimize, nothing.
+  // A list or map made of literals costs as any other when it is run; in Kubernetes, which plans
+  // with cel-go's OptOptimize, nothing.
   bool literals_have_cost = false;
   bool presence_test_has_cost = false;  // has() itself costs 1, as in cel-go; not in Kubernetes
-  // has(x.f) and x.?f are errors where x can have no fields (an int, null), as the specification has
-  // it; in Kubernetes there is just nothing.
+  // has(x.f) and x.?f are errors where x can have no fields (an int, null), as the specification
+  // has it; in Kubernetes there is just nothing.
   bool error_on_bad_presence_test = false;
-  // A literal that duration(), timestamp() or matches() must fail on is an error of Check(), and one
-  // that any other conversion must fail on of Plan(), as in Kubernetes, and not of the run (where it
-  // may never be reached).
+  // A literal that duration(), timestamp() or matches() must fail on is an error of Check(), and
+  // one that any other conversion must fail on of Plan(), as in Kubernetes, and not of the run
+  // (where it may never be reached).
   bool validate_literals = false;
   Limits limits;
 };
@@ -120,8 +120,8 @@ class Evaluator {
   Evaluator(Evaluator&&) noexcept;
   // `bindings[i]` is the value of Env::variables()[i]; one that is missing is an error where it is
   // used. The outcome is valid until the next Run(), unless an arena is given: then until that
-  // arena's end. In either case it may be a view of the bindings and of the program's literals, which
-  // must last as long.
+  // arena's end. In either case it may be a view of the bindings and of the program's literals,
+  // which must last as long.
   Outcome Run(const Program& program, std::span<const Value> bindings,
               const RunOptions& options = {}, Arena* arena = nullptr);
 

@@ -24,16 +24,17 @@ class CostContext;  // lang/cel/cost.h: sizes of operands for estimates
 
 // What a function's implementation may use besides its arguments.
 struct CallContext {
-  Arena& arena;             // for what it returns
-  int64_t expr_id = 0;      // the call
+  Arena& arena;         // for what it returns
+  int64_t expr_id = 0;  // the call
   const Authorizer* authorizer = nullptr;
-  uint64_t max_bytes = 0;   // no string or list that it makes may be larger; 0: no limit
+  uint64_t max_bytes = 0;  // no string or list that it makes may be larger; 0: no limit
   Value Error(std::string_view message) const { return MakeError(arena, message, expr_id); }
 };
 
 // The receiver of a member function is args[0]. Strict functions never see errors or unknowns. An
 // implementation whose argument has a kind that the overload does not take must return
-// NoSuchOverload(): with dyn types the evaluator tries overloads by their parameter kinds, then calls.
+// NoSuchOverload(): with dyn types the evaluator tries overloads by their parameter kinds, then
+// calls.
 using Function = Value (*)(CallContext&, std::span<const Value> args);
 Value NoSuchOverload(const CallContext&);
 
@@ -49,19 +50,20 @@ struct CallEstimate {
 using ActualCost = uint64_t (*)(std::span<const Value> args, const Value& result);
 // What costs take a value's size to be: what size() gives, 1 for what has none.
 uint64_t ActualSize(const Value&);
-// What a call may cost, before it is made (cel-go: checker.EstimateCallCost). nullopt: the default, 1.
+// What a call may cost, before it is made (cel-go: checker.EstimateCallCost). nullopt: the
+// default, 1.
 using EstimatedCost = std::optional<CallEstimate> (*)(CostContext&, const Expr* target,
                                                       std::span<const Expr* const> args);
 
 struct Overload {
-  std::string_view id;      // as in cel-go: "size_string", "string_to_timestamp"
-  bool member = false;      // x.f(y) rather than f(x, y)
+  std::string_view id;       // as in cel-go: "size_string", "string_to_timestamp"
+  bool member = false;       // x.f(y) rather than f(x, y)
   std::vector<Type> params;  // with the receiver first
   Type result;
   Function function = nullptr;
   ActualCost actual_cost = nullptr;        // nullptr: 1
   EstimatedCost estimated_cost = nullptr;  // nullptr: 1
-  bool non_strict = false;  // errors and unknowns are passed in
+  bool non_strict = false;                 // errors and unknowns are passed in
 };
 
 struct FunctionDecl {
@@ -75,7 +77,7 @@ class MacroContext {
   virtual ~MacroContext() = default;
   virtual Expr* New(ExprKind kind) = 0;  // with a fresh id, at the macro's place
   virtual Arena& arena() = 0;
-  virtual std::string_view accumulator() const = 0;  // "@result"
+  virtual std::string_view accumulator() const = 0;                      // "@result"
   virtual std::nullptr_t Fail(const Expr* at, std::string message) = 0;  // reports an issue
   // Makers in terms of New(). Names are not copied.
   const Expr* Literal(Value v);
@@ -112,7 +114,7 @@ struct Library {
   // of an existing id that has no function leaves that as it is and replaces its costs, where it
   // has any.
   std::vector<FunctionDecl> functions;
-  std::vector<Macro> macros;            // the last of equal name, style and count wins
+  std::vector<Macro> macros;  // the last of equal name, style and count wins
   std::vector<Constant> constants;
   std::vector<std::pair<std::string_view, Type>> types;  // type names usable as values: "net.IP"
 };

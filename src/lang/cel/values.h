@@ -1,9 +1,9 @@
 #pragma once
 
 // What CEL needs beyond base's Value: errors and unknowns (which travel through an evaluation as
-// values, cel-spec langdef.md "Runtime Errors" and "Partial State"), types as values, optionals, and
-// the interfaces through which objects and lists of somebody else's take part. All are Opaques with
-// a tag, so that telling them apart costs a comparison.
+// values, cel-spec langdef.md "Runtime Errors" and "Partial State"), types as values, optionals,
+// and the interfaces through which objects and lists of somebody else's take part. All are Opaques
+// with a tag, so that telling them apart costs a comparison.
 
 #include <optional>
 #include <span>
@@ -30,8 +30,8 @@ inline bool IsError(const Value& v) { return HasTag(v, kErrorTag); }
 inline bool IsUnknown(const Value& v) { return HasTag(v, kUnknownTag); }
 inline bool IsErrorOrUnknown(const Value& v) { return IsError(v) || IsUnknown(v); }
 
-// An expression's own failure: "no such key: x". `expr_id` is filled by the evaluator (the innermost
-// call), so that the message can point at its place in the source.
+// An expression's own failure: "no such key: x". `expr_id` is filled by the evaluator (the
+// innermost call), so that the message can point at its place in the source.
 class ErrorValue final : public Opaque {
  public:
   ErrorValue(std::string_view message, int64_t expr_id)
@@ -120,8 +120,8 @@ class ListValue : public Opaque {
   explicit ListValue(std::span<const Value> items) : Opaque(kListTag), items_(items) {}
   std::string_view TypeName() const override { return "list"; }
   std::span<const Value> items() const { return items_; }
-  // this == other, where `other` is any list. (What stands on the left decides: a plain list == this
-  // compares item by item.)
+  // this == other, where `other` is any list. (What stands on the left decides: a plain list ==
+  // this compares item by item.)
   virtual bool EqualTo(const Value& other) const = 0;
   // this + other
   virtual Value Concat(Arena&, const Value& other) const = 0;
