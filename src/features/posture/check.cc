@@ -109,8 +109,24 @@ struct Checker::State {
     pod_path = template_at ? PathToString(template_at->at->spec) : std::string();
     meta_path = template_at ? PathToString(template_at->at->meta) : std::string();
     LeaveContainer();
+    FindContainers();
     images.reset();
     tally = {};
+  }
+  // Once an object: each check walks them.
+  void FindContainers() {
+    containers.clear();
+    if (!template_at) return;
+    for (std::string_view list : kube::kContainerLists) {
+      const Value* found = template_at->spec->Find(list);
+      if (found == nullptr) continue;
+      size_t i = 0;
+      for (const Value& container : found->items()) {
+        std::string path = pod_path + "." + std::string(list);
+        AppendIndex(path, i++);
+        containers.push_back({&container, list, std::move(path)});
+      }
+    }
   }
   void EnterContainer(const Value& container, std::string_view list) {
     bindings[kContainerSlot] = container;
@@ -129,16 +145,9 @@ struct Checker::State {
     if (scope == Scope::kObject) return f(*subject->object, std::string_view());
     if (!template_at) return;
     if (scope == Scope::kPod) return f(*template_at->spec, std::string_view(pod_path));
-    for (std::string_view list : kube::kContainerLists) {
-      const Value* containers = template_at->spec->Find(list);
-      if (containers == nullptr) continue;
-      size_t i = 0;
-      for (const Value& container : containers->items()) {
-        EnterContainer(container, list);
-        node_path.assign(pod_path).append(".").append(list);
-        AppendIndex(node_path, i++);
-        f(container, std::string_view(node_path));
-      }
+    for (const ContainerAt& at : containers) {
+      EnterContainer(*at.container, at.list);
+      f(*at.container, std::string_view(at.path));
     }
     LeaveContainer();
   }
@@ -345,10 +354,17 @@ struct Checker::State {
   std::unordered_map<std::string, Plan> plans;
   std::string key;
 
+  struct ContainerAt {
+    const Value* container;
+    std::string_view list;
+    std::string path;
+  };
+  std::vector<ContainerAt> containers;
+
   const Subject* subject = nullptr;
   Asset asset;
   std::optional<kube::PodTemplate> template_at;
-  std::string pod_path, meta_path, node_path;
+  std::string pod_path, meta_path;
   std::string_view container_name;
   std::optional<std::vector<std::string_view>> images;
   Tally tally;
