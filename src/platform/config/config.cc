@@ -1,0 +1,197 @@
+#include "platform/config/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "formats/diff.h"
+#include "formats/json.h"
+#include "formats/yaml_write.h"
+
+namespace bulwark {
+
+namespace {
+
+bool Has(const std::vector<std::string>& list, std::string_view item) {
+  return std::find(list.begin(), list.end(), item) != list.end();
+}
+
+// What of a record people chose, its fields in the order of the kind.
+Value SpecOf(const ConfigKind& kind, const Value& record, Arena& arena) {
+  MapBuilder spec(arena);
+  for (const std::string& field : kind.fields) {
+    const Value* value = record.Find(field);
+    if (value != nullptr && !value->IsNull()) spec.Add(field, *value);
+  }
+  return spec.Finish();
+}
+
+Value ObjectOf(const ConfigKind& kind, std::string_view name, const Value& record, Arena& arena) {
+  MapBuilder metadata(arena), object(arena);
+  metadata.Add("name", Value::String(arena, name));
+  object.Add("apiVersion", Value::String(kConfigApiVersion));
+  object.Add("kind", Value::String(arena, kind.kind));
+  object.Add("metadata", metadata.Finish());
+  object.Add("spec", SpecOf(kind, record, arena));
+  return object.Finish();
+}
+
+Error BadObject(std::string what, std::string why) {
+  std::string message = fmt::format("{}: {}", what, why);
+  return Error(Code::kInvalid, "config.object", std::move(message),
+               {{"object", std::move(what)}, {"why", std::move(why)}});
+}
+
+// The record with the fields of the spec instead of its own; fields the spec leaves out go.
+Value TakeOver(const ConfigKind& kind, const Value& spec, const Value& old, Arena& arena) {
+  MapBuilder record(arena);
+  for (const Value::Entry& entry : old.entries()) {
+    if (!Has(kind.fields, entry.key.AsString())) record.Add(entry.key, entry.value);
+  }
+  for (const Value::Entry& entry : spec.entries()) record.Add(entry.key, entry.value);
+  return record.Finish();
+}
+
+}  // namespace
+
+std::string_view ConfigOpName(ConfigChange::Op op) {
+  switch (op) {
+    case ConfigChange::Op::kCreate: return "create";
+    case ConfigChange::Op::kUpdate: return "update";
+    case ConfigChange::Op::kDelete: return "delete";
+  }
+  BW_UNREACHABLE();
+}
+
+void Config::Register(ConfigKind kind) {
+  BW_CHECK(Find(kind.kind) == nullptr);
+  kinds_.push_back(std::move(kind));
+}
+
+const ConfigKind* Config::Find(std::string_view kind) const {
+  for (const ConfigKind& k : kinds_) {
+    if (k.kind == kind) return &k;
+  }
+  return nullptr;
+}
+
+Result<std::vector<Value>> Config::Export(const std::vector<std::string>& kinds,
+                                          const std::function<bool(const ConfigKind&)>& may_read,
+                                          Arena& arena) const {
+  std::vector<Value> objects;
+  for (const ConfigKind& kind : kinds_) {
+    if ((!kinds.empty() && !Has(kinds, kind.kind)) || !may_read(kind)) continue;
+    BW_TRY(
+        state_.Scan(kind.collection, kind.exported, [&](const store::Record& record) -> Result<> {
+          Value body = BW_TRY(ParseJson(record.body, arena));
+          objects.push_back(ObjectOf(kind, record.key, body, arena).CopyTo(arena));
+          return Ok();
+        }));
+  }
+  return objects;
+}
+
+Result<std::vector<ConfigChange>> Config::Plan(std::span<const Value> objects, bool prune) const {
+  std::vector<ConfigChange> changes;
+  std::set<std::pair<std::string, std::string>> seen;
+  std::set<std::string> given_kinds;
+  for (size_t i = 0; i < objects.size(); ++i) {
+    Arena arena;
+    const Value& object = objects[i];
+    std::string_view kind_name = object.StringAt("kind");
+    std::string name(object["metadata"].StringAt("name"));
+    std::string what =
+        kind_name.empty() ? fmt::format("object {}", i + 1) : fmt::format("{} {}", kind_name, name);
+    if (object.StringAt("apiVersion") != kConfigApiVersion)
+      return BadObject(what, fmt::format("apiVersion is not {}", kConfigApiVersion));
+    const ConfigKind* kind = Find(kind_name);
+    if (kind == nullptr) {
+      std::vector<std::string_view> names;
+      for (const ConfigKind& k : kinds_) names.push_back(k.kind);
+      std::string_view meant = DidYouMean(kind_name, names);
+      return Error(Code::kInvalid, "config.kind",
+                   fmt::format("{}: there is no such kind{}; there are {}", what,
+                               meant.empty() ? "" : fmt::format("; did you mean {}?", meant),
+                               fmt::join(names, ", ")),
+                   {{"object", what}});
+    }
+    if (name.empty()) return BadObject(what, "metadata.name is missing");
+    if (!seen.emplace(kind->kind, name).second)
+      return Error(Code::kInvalid, "config.twice", what + ": given twice", {{"object", what}});
+    given_kinds.insert(kind->kind);
+
+    const Value* spec = object.Find("spec");
+    if (spec == nullptr || !spec->IsMap()) return BadObject(what, "spec is missing or no map");
+    for (const Value::Entry& entry : spec->entries()) {
+      std::string_view field = entry.key.AsString();
+      if (Has(kind->secrets, field))
+        return BadObject(what, fmt::format("spec.{} is a secret: set it in the console or by the "
+                                           "API, where it is sealed",
+                                           field));
+      if (!Has(kind->fields, field)) {
+        std::vector<std::string_view> names(kind->fields.begin(), kind->fields.end());
+        std::string_view meant = DidYouMean(field, names);
+        return BadObject(
+            what, fmt::format("spec.{} is not a field{}", field,
+                              meant.empty() ? "" : fmt::format("; did you mean {}?", meant)));
+      }
+    }
+
+    auto record = BW_TRY(state_.Get(kind->collection, name));
+    Value old;
+    if (record) old = BW_TRY(ParseJson(record->body, arena));
+    auto made = kind->make ? kind->make(name, *spec, old, arena)
+                           : Result<Value>(TakeOver(*kind, *spec, old, arena));
+    if (!made) return BadObject(what, made.error().ToString());
+    std::string before = record ? ToYaml(ObjectOf(*kind, name, old, arena)) : "";
+    std::string after = ToYaml(ObjectOf(*kind, name, *made, arena));
+    if (before == after) continue;
+    std::string file = fmt::format("{}/{}.yaml", kind->kind, name);
+    changes.push_back(
+        {record ? ConfigChange::Op::kUpdate : ConfigChange::Op::kCreate, kind->kind, name,
+         UnifiedDiff(before, after,
+                     {.old_name = record ? "a/" + file : "/dev/null", .new_name = "b/" + file}),
+         ToJson(*made), record ? record->revision : 0});
+  }
+  if (!prune) return changes;
+  for (const ConfigKind& kind : kinds_) {
+    if (!given_kinds.contains(kind.kind)) continue;
+    BW_TRY(
+        state_.Scan(kind.collection, kind.exported, [&](const store::Record& record) -> Result<> {
+          if (seen.contains({kind.kind, record.key})) return Ok();
+          Arena arena;
+          Value body = BW_TRY(ParseJson(record.body, arena));
+          std::string file = fmt::format("{}/{}.yaml", kind.kind, record.key);
+          changes.push_back({ConfigChange::Op::kDelete, kind.kind, record.key,
+                             UnifiedDiff(ToYaml(ObjectOf(kind, record.key, body, arena)), "",
+                                         {.old_name = "a/" + file, .new_name = "/dev/null"}),
+                             "", record.revision});
+          return Ok();
+        }));
+  }
+  return changes;
+}
+
+Result<> Config::Apply(const std::vector<ConfigChange>& changes) {
+  if (changes.empty()) return Ok();
+  store::Batch batch;
+  for (const ConfigChange& change : changes) {
+    const std::string& collection = Find(change.kind)->collection;
+    if (change.op == ConfigChange::Op::kDelete) {
+      batch.Delete(collection, change.name, change.revision);
+    } else {
+      batch.Put(collection, change.name, change.body, change.revision);
+    }
+  }
+  BW_TRY(state_.Commit(batch));
+  for (const ConfigChange& change : changes) {
+    const ConfigKind* kind = Find(change.kind);
+    if (kind->changed) kind->changed(change.name);
+  }
+  return Ok();
+}
+
+}  // namespace bulwark
