@@ -60,6 +60,7 @@ struct Evidence {
 struct Excused {
   std::string reason, owner, expires;  // expires: RFC 3339 date or time; empty: never
   bool by_owner = false;               // by an annotation on the object itself
+  std::string id;                      // of the exception's record; empty for one of a file
 };
 
 struct Finding {
