@@ -35,6 +35,10 @@ class DocumentBuilder {
     slots_.push_back(value);
     ranges_.push_back(range);
   }
+  void Clear() {
+    slots_.clear();
+    ranges_.clear();
+  }
   void Pop() {
     slots_.pop_back();
     ranges_.pop_back();

@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "formats/document_builder.h"
+#include "formats/yaml_block.h"
 #include "formats/yaml_events.h"
 #include "formats/yaml_scalar.h"
 
@@ -45,30 +46,40 @@ class Parser {
         arena_(arena),
         options_(options),
         positions_(positions),
-        events_(text),
         builder_(arena, positions, options.drop_nulls) {}
 
-  Result<Value> Parse() {
+  Result<Value> Parse(bool libyaml_only) {
     if (positions_ != nullptr) positions_->Begin(text_, options_.origin);
+    if (!libyaml_only) {
+      Sink sink(*this);
+      if (yaml::BlockScanner<Sink>(text_, sink).Run()) return Finish();
+      builder_.Clear();
+      frames_.clear();
+      if (positions_ != nullptr) positions_->Begin(text_, options_.origin);
+    }
+    Events events(text_);
+    events_ = &events;
     while (true) {
-      const yaml_event_t* event = events_.Next();
-      if (event == nullptr) return events_.Problem(options_.origin);
+      const yaml_event_t* event = events_->Next();
+      if (event == nullptr) return events_->Problem(options_.origin);
       switch (event->type) {
         case YAML_SCALAR_EVENT: BW_TRY(Scalar(*event)); break;
         case YAML_ALIAS_EVENT: BW_TRY(Alias(*event)); break;
         case YAML_MAPPING_START_EVENT:
-          BW_TRY(Open(*event, true, event->data.mapping_start.anchor,
+          BW_TRY(Open(events_->Offset(event->start_mark), true, event->data.mapping_start.anchor,
                       event->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE));
           break;
         case YAML_SEQUENCE_START_EVENT:
-          BW_TRY(Open(*event, false, event->data.sequence_start.anchor,
+          BW_TRY(Open(events_->Offset(event->start_mark), false, event->data.sequence_start.anchor,
                       event->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE));
           break;
         case YAML_MAPPING_END_EVENT:
-        case YAML_SEQUENCE_END_EVENT: BW_TRY(Close(*event)); break;
+        case YAML_SEQUENCE_END_EVENT:
+          BW_TRY(Close(events_->Offset(event->start_mark), events_->Offset(event->end_mark)));
+          break;
         case YAML_DOCUMENT_START_EVENT:
           if (builder_.size() != 0) {
-            return Fail(events_.Offset(event->start_mark), "yaml.trailing",
+            return Fail(events_->Offset(event->start_mark), "yaml.trailing",
                         "another document follows in the same text");
           }
           break;
@@ -98,6 +109,27 @@ class Parser {
     bool open = true;  // the container that it names has not ended yet
   };
 
+  // What the scanner of blocks finds. Any failure is libyaml's to report.
+  class Sink {
+   public:
+    explicit Sink(Parser& parser) : parser_(parser) {}
+    bool Key(std::string_view text, Range range, bool plain, bool) {
+      return parser_.Key(text, range, plain).has_value();
+    }
+    bool Scalar(std::string_view text, Range range, bool plain, bool lasting) {
+      Value value = plain ? yaml::AfterJson(ResolveYamlScalar(text)) : Value::String(text);
+      if (!lasting || !parser_.options_.borrow_text) value = parser_.Keep(value);
+      return parser_.Complete(value, range, 0, 1, false).has_value();
+    }
+    bool Open(uint32_t begin, bool map, bool flow) {
+      return parser_.Open(begin, map, nullptr, flow).has_value();
+    }
+    bool Close(uint32_t end) { return parser_.Close(end, end).has_value(); }
+
+   private:
+    Parser& parser_;
+  };
+
   Result<Value> Finish() {
     if (builder_.size() == 0) builder_.Push(Value::Null(), {0, 0});
     if (positions_ != nullptr) {
@@ -110,7 +142,7 @@ class Parser {
   Result<> Scalar(const yaml_event_t& event) {
     const auto& scalar = event.data.scalar;
     std::string_view text(reinterpret_cast<const char*>(scalar.value), scalar.length);
-    Range range = events_.RangeOf(event);
+    Range range = events_->RangeOf(event);
     // The usual: no anchor, no tag; a key, or a plain or quoted text.
     if (scalar.anchor == nullptr && scalar.tag == nullptr) [[likely]] {
       if (AtKey()) return Key(text, range, scalar.plain_implicit != 0);
@@ -185,8 +217,7 @@ class Parser {
     return Ok{};
   }
 
-  Result<> Open(const yaml_event_t& event, bool map, const yaml_char_t* anchor, bool flow) {
-    uint32_t begin = events_.Offset(event.start_mark);
+  Result<> Open(uint32_t begin, bool map, const yaml_char_t* anchor, bool flow) {
     if (AtKey()) {
       return Fail(begin, "yaml.key",
                   std::string("expected a key that is a string, a bool or a number, found a ") +
@@ -212,15 +243,15 @@ class Parser {
     return Ok{};
   }
 
-  Result<> Close(const yaml_event_t& event) {
+  // `start` and `end` of the event.
+  Result<> Close(uint32_t start, uint32_t end) {
     Frame frame = frames_.back();
     Range range = {frame.begin, 0};
     // A block's end event comes with the token after it; the block ends where its last part does.
     if (frame.flow) {
-      range.end = events_.Offset(event.end_mark);
+      range.end = end;
     } else {
-      range.end = builder_.size() > frame.first ? builder_.range(builder_.size() - 1).end
-                                                : events_.Offset(event.start_mark);
+      range.end = builder_.size() > frame.first ? builder_.range(builder_.size() - 1).end : start;
     }
     if (frame.map) {
       BW_TRY(CloseMap(frame, range));
@@ -270,7 +301,7 @@ class Parser {
 
   Result<> Alias(const yaml_event_t& event) {
     std::string_view name(reinterpret_cast<const char*>(event.data.alias.anchor));
-    Range range = events_.RangeOf(event);
+    Range range = events_->RangeOf(event);
     auto found = names_.find(std::string(name));
     if (found == names_.end()) {
       return Fail(range.begin, "yaml.alias",
@@ -371,7 +402,7 @@ class Parser {
   Arena& arena_;
   const YamlOptions& options_;
   SourceMap* positions_;
-  Events events_;
+  Events* events_ = nullptr;
   DocumentBuilder builder_;
   std::vector<Frame> frames_;
   std::vector<Anchor> anchors_;
@@ -408,7 +439,14 @@ Result<Value> ParseYaml(std::string_view text, Arena& arena, const YamlOptions& 
                         SourceMap* positions) {
   BW_TRY(CheckText(text, options));
   auto parser = std::make_unique<Parser>(text, arena, options, positions);
-  return parser->Parse();
+  return parser->Parse(false);
+}
+
+Result<Value> yaml::ParseWithLibyaml(std::string_view text, Arena& arena,
+                                     const YamlOptions& options, SourceMap* positions) {
+  BW_TRY(CheckText(text, options));
+  auto parser = std::make_unique<Parser>(text, arena, options, positions);
+  return parser->Parse(true);
 }
 
 YamlDocuments::YamlDocuments(std::string_view text, Origin origin)

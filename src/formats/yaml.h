@@ -42,11 +42,20 @@ struct YamlOptions {
   // Maps without the entries whose value is null: what the API server makes of them. A key that
   // stands twice counts by its last value that is not null.
   bool drop_nulls = false;
+  // Strings may be views of the text, which must last as long as the arena then.
+  bool borrow_text = false;
   Origin origin;  // where the text begins within its file
 };
 
 Result<Value> ParseYaml(std::string_view text, Arena& arena, const YamlOptions& options = {},
                         SourceMap* positions = nullptr);
+
+namespace yaml {
+// The same by libyaml alone, without the scanner that reads what is usual faster (yaml_block.h).
+// For tests, which compare the two.
+Result<Value> ParseWithLibyaml(std::string_view text, Arena& arena, const YamlOptions& options = {},
+                               SourceMap* positions = nullptr);
+}  // namespace yaml
 
 // The documents of a stream, divided as Kubernetes' own reader does: at lines that begin with ---,
 // after which only spaces and a comment may stand. It knows nothing of YAML otherwise: such a line
