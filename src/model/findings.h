@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/arena.h"
@@ -22,12 +23,42 @@
 
 namespace bulwark {
 
+// A finding in parts that somebody else keeps: what writers read and workers add, many thousands a
+// second. Fields as Finding's.
+struct FindingView {
+  std::string_view check;
+  Severity severity = Severity::kUnknown;
+  Status status = Status::kFail;
+  const Asset* asset = nullptr;
+  std::string_view path, stable_path, value, container, file;
+  uint32_t line = 0, column = 0, end_line = 0, end_column = 0;
+  // Name, value, name, value …, each ended by a NUL (PackArg).
+  std::string_view args;
+  const Excused* excused = nullptr;
+  bool fixable = false, is_new = false;
+};
+
+// Appends an argument to FindingView::args.
+void PackArg(std::string& args, std::string_view name, std::string_view value);
+// Calls f(name, value) for each of FindingView::args.
+template <typename F>
+void ForEachArg(std::string_view packed, F&& f) {
+  while (!packed.empty()) {
+    size_t name = packed.find('\0');
+    size_t value = packed.find('\0', name + 1);
+    f(packed.substr(0, name), packed.substr(name + 1, value - name - 1));
+    packed.remove_prefix(value + 1);
+  }
+}
+
 class Findings {
  public:
   // `stable_path` is Evidence::path with list indices replaced by names where items have them; it
   // goes into the id and nowhere else. Finding::id is made on reading.
   void Add(const Finding& finding, std::string_view stable_path);
-  void Merge(const Findings& other);
+  void Add(const FindingView& finding);
+  // Takes what the other has, which is empty then.
+  void Merge(Findings&& other);
   // By asset key, then worst first, check, path.
   void Sort();
   // Keeps those for which `keep` is true.
@@ -36,6 +67,9 @@ class Findings {
   size_t size() const { return rows_.size(); }
   bool empty() const { return rows_.empty(); }
   Finding operator[](size_t i) const;
+  // Good as long as nothing is added. Of the asset, the address tells two apart.
+  FindingView View(size_t i) const;
+  std::string_view AssetKeyOf(size_t i) const { return asset_keys_[rows_[i].asset]; }
   // For writers that need only one thing of it.
   const Asset& AssetOf(size_t i) const { return assets_[rows_[i].asset]; }
   Severity SeverityOf(size_t i) const { return static_cast<Severity>(rows_[i].severity); }
@@ -76,16 +110,27 @@ class Findings {
     uint8_t severity : 4, status : 4;
     uint8_t fixable : 1, is_new : 1;
   };
-  uint32_t Intern(std::string_view text);
+  // The texts of one column; what it held last mostly comes again.
+  struct Column {
+    uint32_t last = 0;
+  };
+  uint32_t Intern(std::string_view text, Column& column);
   uint32_t InternAsset(const Asset& asset);
+  uint32_t InternAsset(const Asset& asset, std::string key);
+  uint16_t InternExcuse(const Excused& excused);
+  void Grow();
 
   std::vector<Row> rows_;
   std::vector<Asset> assets_;
   std::vector<std::string> asset_keys_;
   std::vector<Excused> excuses_{{}};
-  Arena arena_;
-  std::vector<std::string_view> text_;
-  std::unordered_map<std::string_view, uint32_t> text_index_;
+  std::vector<Arena> arenas_;
+  std::vector<std::string_view> text_{std::string_view()};
+  // Open addressing: number of a text + 1. What was merged is not in it: a text may stand there
+  // twice.
+  std::vector<uint32_t> text_index_;
+  size_t indexed_ = 0;
+  Column check_, path_, stable_path_, value_, container_, file_, args_;
   std::unordered_map<std::string, uint32_t> asset_index_;
 };
 

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "model/finding.h"
 #include "model/report.h"
 
@@ -83,15 +85,23 @@ TEST(Findings, GivesBackWhatWasPutIn) {
 }
 
 TEST(Findings, SortsMergedOnesTheSameWhateverTheOrder) {
-  Findings a, b, ab, ba;
-  a.Add(Make("web", "c1", Severity::kLow), "p");
-  a.Add(Make("api", "c2", Severity::kLow), "p");
-  Finding excused = Make("web", "c2", Severity::kCritical);
-  excused.excused = Excused{.reason = "r"};
-  b.Add(excused, "p");
-  b.Add(Make("api", "c1", Severity::kLow), "p");
-  ab.Merge(a), ab.Merge(b), ab.Sort();
-  ba.Merge(b), ba.Merge(a), ba.Sort();
+  auto a = [] {
+    Findings out;
+    out.Add(Make("web", "c1", Severity::kLow), "p");
+    out.Add(Make("api", "c2", Severity::kLow), "p");
+    return out;
+  };
+  auto b = [] {
+    Findings out;
+    Finding excused = Make("web", "c2", Severity::kCritical);
+    excused.excused = Excused{.reason = "r"};
+    out.Add(excused, "p");
+    out.Add(Make("api", "c1", Severity::kLow), "p");
+    return out;
+  };
+  Findings ab, ba;
+  ab.Merge(a()), ab.Merge(b()), ab.Sort();
+  ba.Merge(b()), ba.Merge(a()), ba.Sort();
   std::vector<std::string> order;
   for (Finding f : ab) order.push_back(f.asset.name + " " + f.check);
   EXPECT_EQ(order, (std::vector<std::string>{"api c1", "api c2", "web c2", "web c1"}));
@@ -99,6 +109,23 @@ TEST(Findings, SortsMergedOnesTheSameWhateverTheOrder) {
   EXPECT_EQ(ab[2].excused->reason, "r");
   ab.Filter([](const Finding& f) { return f.asset.name == "web"; });
   EXPECT_EQ(ab.size(), 2U);
+}
+
+TEST(Findings, AreFilledOnAfterAMerge) {
+  Findings all, other;
+  all.Add(Make("web", "c1", Severity::kLow), "p");
+  other.Add(Make("api", "c1", Severity::kHigh), "q");
+  all.Merge(std::move(other));
+  for (int i = 0; i < 2000; ++i) {
+    all.Add(Make("api", "c" + std::to_string(i), Severity::kMedium), "r" + std::to_string(i));
+  }
+  all.Sort();
+  ASSERT_EQ(all.size(), 2002U);
+  EXPECT_EQ(all[0].asset.name + all[0].check, "apic1");
+  EXPECT_EQ(all[2001].asset.name, "web");
+  std::set<std::string> ids;
+  for (Finding f : all) ids.insert(f.id);
+  EXPECT_EQ(ids.size(), 2002U);
 }
 
 }  // namespace
