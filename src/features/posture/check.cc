@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "features/posture/functions.h"
 #include "formats/json.h"
@@ -13,6 +14,8 @@ namespace bulwark::posture {
 namespace {
 
 constexpr size_t kMaxValueBytes = 200;
+// Of the loops of one run of a check: a second of work, whatever an object holds.
+constexpr uint64_t kMaxRounds = 5'000'000;
 
 // A relative path under a node's path.
 std::string JoinPath(std::string_view node, std::string_view relative) {
@@ -62,10 +65,22 @@ struct Checker::State {
     ClearRelated();
   }
 
+  // A check as it is run on objects of one kind.
+  struct Run {
+    uint32_t index;
+    const Compiled* compiled;
+    // Where none of these fields is there, the outcome is known: nothing is evaluated. Of
+    // containers, apart by type.
+    FieldIndex::Mask when_fields, fields;
+    bool when_known = false;                        // without `when_fields`, it does not apply
+    std::array<bool, 3> known{}, passes_without{};  // without `fields`: passes, or does not apply
+  };
   // The checks that speak of a kind, apart by scope. Made once a kind.
   struct Plan {
-    std::vector<uint32_t> object, pod, container;
+    std::vector<Run> object, pod, container;
     std::vector<uint32_t> related;  // with `needs`, all scopes
+    std::vector<uint32_t> broken;   // do not compile
+    FieldIndex fields;              // that they read
   };
 
   const Plan& PlanFor(const kube::GroupVersionKind& id, bool workload) {
@@ -80,15 +95,117 @@ struct Checker::State {
       if (!check.SpeaksOf(id.group, id.kind, workload)) continue;
       if (check.needs_others()) {
         plan.related.push_back(i);
-      } else if (check.scope == Scope::kObject) {
-        plan.object.push_back(i);
-      } else if (check.scope == Scope::kPod) {
-        plan.pod.push_back(i);
-      } else {
-        plan.container.push_back(i);
+        continue;
       }
+      auto programs = checks.Programs(i);
+      if (!programs) {
+        plan.broken.push_back(i);
+        continue;
+      }
+      auto& of_scope = check.scope == Scope::kObject ? plan.object
+                       : check.scope == Scope::kPod  ? plan.pod
+                                                     : plan.container;
+      of_scope.push_back(PlanRun(i, **programs, plan.fields));
     }
     return plans.emplace(key, std::move(plan)).first->second;
+  }
+
+  // Finds out what a check gives where the fields that it reads are absent, by running it there.
+  Run PlanRun(uint32_t index, const Compiled& compiled, FieldIndex& fields) {
+    Run run{.index = index, .compiled = &compiled, .when_fields = {}, .fields = {}};
+    const Check& check = checks.checks()[index];
+    if (!check.each.empty()) {
+      // Where the list or map is absent, there is nothing to judge.
+      FieldRead list{.slot = check.scope == Scope::kContainer ? kContainerSlot
+                             : check.scope == Scope::kPod     ? kPodSlot
+                                                              : kObjectSlot,
+                     .keys = {}};
+      for (const EachStep& step : check.each) {
+        if (step.field.empty()) break;
+        list.keys.push_back(step.field);
+      }
+      if (list.keys.empty()) return run;
+      run.fields = fields.Add(std::span(&list, 1));
+      run.known.fill(true);
+      return run;
+    }
+    auto saved = bindings;
+    for (Slot slot : {kObjectSlot, kPodSlot, kPodMetaSlot, kContainerSlot}) {
+      bindings[slot] = Value::EmptyMap();
+    }
+    bindings[kItemSlot] = bindings[kKeySlot] = Value::Null();
+    bindings[kParamsSlot] = check.params;
+    const Reads& when = compiled.when_reads;
+    bool all_known = compiled.fail_reads.known && (compiled.when == nullptr || when.known);
+    if (compiled.when != nullptr && when.known && !when.container_type) {
+      run.when_known = Evaluate(check, *compiled.when).IsFalse();
+      if (run.when_known) run.when_fields = fields.Add(when.fields);
+    }
+    if (all_known) {
+      run.fields = fields.Add(compiled.fail_reads.fields);
+      if (compiled.when != nullptr) run.fields.Add(fields.Add(when.fields));
+      for (size_t type = 0; type < run.known.size(); ++type) {
+        bindings[kContainerTypeSlot] = Value::String(
+            check.scope == Scope::kContainer ? kube::kContainerLists[type] : std::string_view());
+        bool failed = false;
+        auto passed = Judge(
+            check, compiled, [&](std::string_view, const Value&) { failed = true; },
+            [&](const std::string&) { failed = true; });
+        run.known[type] = !failed;
+        run.passes_without[type] = passed == true;
+      }
+    }
+    bindings = saved;
+    return run;
+  }
+
+  // Whether nothing need be evaluated; adds what is known to come out.
+  bool Skip(const Run& run, const FieldIndex::Present& present, size_t type, Tally& of_check) {
+    if (run.when_known && !present.Any(run.when_fields)) return true;
+    if (!run.known[type] || present.Any(run.fields)) return false;
+    if (run.passes_without[type]) Pass(checks.checks()[run.index], of_check);
+    return true;
+  }
+  void Pass(const Check& check, Tally& of_check) {
+    ++passed[static_cast<size_t>(check.info.severity)];
+    of_check.Add(check.info.severity, Status::kPass, false);
+  }
+
+  void RunAll(const Plan& plan, Findings& findings, std::vector<Tally>& by_check) {
+    present.Clear(plan.fields);
+    plan.fields.Mark(kObjectSlot, bindings[kObjectSlot], present);
+    plan.fields.Mark(kPodSlot, bindings[kPodSlot], present);
+    plan.fields.Mark(kPodMetaSlot, bindings[kPodMetaSlot], present);
+    for (uint32_t i : plan.broken) RunCheck(i, findings, by_check[i]);
+    for (const Run& run : plan.object) {
+      if (Skip(run, present, 0, by_check[run.index])) continue;
+      RunCheckOn(run.index, *run.compiled, *subject->object, {}, findings, by_check[run.index]);
+    }
+    for (const Run& run : plan.pod) {
+      if (!template_at || Skip(run, present, 0, by_check[run.index])) continue;
+      RunCheckOn(run.index, *run.compiled, *template_at->spec, pod_path, findings,
+                 by_check[run.index]);
+    }
+    FieldIndex::Present of_pod = present;
+    for (const ContainerAt& at : containers) {
+      EnterContainer(*at.container, at.list);
+      present = of_pod;
+      plan.fields.Mark(kContainerSlot, *at.container, present);
+      auto type = static_cast<size_t>(
+          std::find(std::begin(kube::kContainerLists), std::end(kube::kContainerLists), at.list) -
+          std::begin(kube::kContainerLists));
+      for (const Run& run : plan.container) {
+        if (Skip(run, present, type, by_check[run.index])) continue;
+        RunCheckOn(run.index, *run.compiled, *at.container, at.path, findings, by_check[run.index]);
+      }
+    }
+    LeaveContainer();
+  }
+  Tally Total() {
+    for (size_t i = 0; i < passed.size(); ++i) {
+      tally.Add(static_cast<Severity>(i), Status::kPass, false, std::exchange(passed[i], 0));
+    }
+    return tally;
   }
 
   void ClearRelated() {
@@ -111,7 +228,9 @@ struct Checker::State {
     LeaveContainer();
     FindContainers();
     images.reset();
+    places.clear();
     tally = {};
+    passed.fill(0);
   }
   // Once an object: each check walks them.
   void FindContainers() {
@@ -194,6 +313,12 @@ struct Checker::State {
     return JoinPath(node, relative);
   }
 
+  // The checks that come with the program are known to do little in each round of a loop; for those
+  // of others the cost is counted, which takes half as long again.
+  Value Evaluate(const Check& check, const cel::Program& program) {
+    return evaluator.Run(program, bindings, {.max_rounds = check.built_in ? kMaxRounds : 0}).value;
+  }
+
   // Judges one node (with `item` bound where the check has `each`). `each_failure` gets the path
   // and the map that `fail` gave (or null); `error` gets the text. Gives nullopt if not applicable,
   // else whether it passed.
@@ -201,22 +326,22 @@ struct Checker::State {
   std::optional<bool> Judge(const Check& check, const Compiled& programs, OnFail&& on_fail,
                             OnError&& on_error) {
     if (programs.when != nullptr) {
-      cel::Outcome when = evaluator.Run(*programs.when, bindings);
-      if (when.value.IsFalse()) return std::nullopt;
-      if (!when.value.IsTrue()) {
-        on_error(ErrorText("when", when.value));
+      Value when = Evaluate(check, *programs.when);
+      if (when.IsFalse()) return std::nullopt;
+      if (!when.IsTrue()) {
+        on_error(ErrorText("when", when));
         return false;
       }
     }
-    cel::Outcome out = evaluator.Run(*programs.fail, bindings);
-    if (out.value.IsFalse()) return true;
-    if (out.value.IsTrue()) {
+    Value out = Evaluate(check, *programs.fail);
+    if (out.IsFalse()) return true;
+    if (out.IsTrue()) {
       on_fail(std::string_view(check.at), Value());
       return false;
     }
-    auto items = cel::ListItems(out.value);
+    auto items = cel::ListItems(out);
     if (!items) {
-      on_error(ErrorText("fail", out.value));
+      on_error(ErrorText("fail", out));
       return false;
     }
     for (const Value& item : *items) {
@@ -245,30 +370,34 @@ struct Checker::State {
       Record(check, Status::kError, {}, Value(), programs.error().ToString(), findings, of_check);
       return;
     }
-    bindings[kParamsSlot] = check.params;
     ForEachNode(check.scope, [&](const Value& node, std::string_view path) {
-      // `at_path` makes the node's path: only a failure needs it.
-      auto judge = [&](auto&& at_path) {
-        auto passed = Judge(
-            check, **programs,
-            [&](std::string_view relative, const Value& evidence) {
-              Record(check, Status::kFail, Absolute(at_path(), relative), evidence, {}, findings,
-                     of_check);
-            },
-            [&](const std::string& error) {
-              Record(check, Status::kError, Absolute(at_path(), check.at), Value(), error, findings,
-                     of_check);
-            });
-        if (passed == true) {
-          tally.Add(check.info.severity, Status::kPass, false);
-          of_check.Add(check.info.severity, Status::kPass, false);
-        }
-      };
-      if (check.each.empty()) return judge([&] { return path; });
-      Path below;
-      ForEachElement(check, 0, node, below, [&](const Value&) {
-        judge([&] { return JoinPath(path, PathToString(below)); });
-      });
+      RunCheckOn(index, **programs, node, path, findings, of_check);
+    });
+  }
+
+  // The same on one node of its scope.
+  void RunCheckOn(uint32_t index, const Compiled& programs, const Value& node,
+                  std::string_view path, Findings& findings, Tally& of_check) {
+    const Check& check = checks.checks()[index];
+    bindings[kParamsSlot] = check.params;
+    // `at_path` makes the node's path: only a failure needs it.
+    auto judge = [&](auto&& at_path) {
+      auto passed_here = Judge(
+          check, programs,
+          [&](std::string_view relative, const Value& evidence) {
+            Record(check, Status::kFail, Absolute(at_path(), relative), evidence, {}, findings,
+                   of_check);
+          },
+          [&](const std::string& error) {
+            Record(check, Status::kError, Absolute(at_path(), check.at), Value(), error, findings,
+                   of_check);
+          });
+      if (passed_here == true) Pass(check, of_check);
+    };
+    if (check.each.empty()) return judge([&] { return path; });
+    Path below;
+    ForEachElement(check, 0, node, below, [&](const Value&) {
+      judge([&] { return JoinPath(path, PathToString(below)); });
     });
     bindings[kItemSlot] = bindings[kKeySlot] = Value::Null();
   }
@@ -310,41 +439,80 @@ struct Checker::State {
     return *images;
   }
 
+  // What is found out about a path of the object: several checks fail at the same.
+  struct PathFacts {
+    std::string path, stable;
+    Place place;
+    const Value* there = nullptr;  // what stands at it
+    std::optional<std::string> excerpt;
+  };
+  PathFacts& FactsOf(const std::string& path) {
+    for (PathFacts& known : places) {
+      if (known.path == path) return known;
+    }
+    constexpr size_t kMany = 32;
+    if (places.size() >= kMany) places.clear();
+    PathFacts& facts = places.emplace_back();
+    facts.path = path;
+    if (auto steps = ParsePath(path)) {
+      facts.stable = StablePath(*subject->object, *steps);
+      facts.place = PlaceOf(*steps);
+      facts.there = FindPath(*subject->object, *steps);
+    } else {
+      facts.stable = path;
+      facts.place = subject->place;
+    }
+    return facts;
+  }
+
   void Record(const Check& check, Status status, const std::string& path, const Value& evidence,
               const std::string& error, Findings& findings, Tally& of_check) {
-    Finding f;
-    f.check = check.info.id;
-    f.severity = check.info.severity;
-    f.status = status;
-    f.asset = asset;
-    f.evidence.path = path;
-    f.evidence.container = container_name;
-    auto steps = ParsePath(path);
-    std::string stable = path;
-    if (steps) {
-      stable = StablePath(*subject->object, *steps);
-      f.evidence.place = PlaceOf(*steps);
-      const Value* there = FindPath(*subject->object, *steps);
-      // What a secret is must not end up in a report.
-      if (there != nullptr && check.info.category != "secrets") f.evidence.value = Excerpt(*there);
-    } else {
-      f.evidence.place = subject->place;
+    PathFacts& facts = FactsOf(path);
+    FindingView f{.check = check.info.id,
+                  .severity = check.info.severity,
+                  .status = status,
+                  .asset = &asset,
+                  .path = path,
+                  .stable_path = facts.stable,
+                  .container = container_name,
+                  .file = facts.place.file,
+                  .line = facts.place.line,
+                  .column = facts.place.column,
+                  .end_line = facts.place.end_line,
+                  .end_column = facts.place.end_column};
+    // What a secret is must not end up in a report.
+    if (facts.there != nullptr && check.info.category != "secrets") {
+      if (!facts.excerpt) facts.excerpt = Excerpt(*facts.there);
+      f.value = *facts.excerpt;
     }
-    for (const auto& [name, value] : evidence.entries()) {
+    std::string value;
+    args.clear();
+    for (const auto& [name, argument] : evidence.entries()) {
       if (!name.IsString() || name.AsString() == "path") continue;
-      std::string text = value.IsString() ? std::string(value.AsString()) : Excerpt(value);
-      if (name.AsString() == "value" || name.AsString() == "masked") f.evidence.value = text;
-      f.args.emplace_back(std::string(name.AsString()), std::move(text));
+      std::string excerpt;
+      if (!argument.IsString()) excerpt = Excerpt(argument);
+      std::string_view text = argument.IsString() ? argument.AsString() : excerpt;
+      if (name.AsString() == "value" || name.AsString() == "masked") {
+        value = text;
+        f.value = value;
+      }
+      PackArg(args, name.AsString(), text);
     }
-    if (status == Status::kError) f.args = {{"error", error}};
+    if (status == Status::kError) {
+      args.clear();
+      PackArg(args, "error", error);
+    }
+    f.args = args;
     f.fixable = status == Status::kFail && check.info.has_fix;
+    std::optional<Excused> excused;
     if (status == Status::kFail && options.exceptions != nullptr && !options.exceptions->empty()) {
-      f.excused = options.exceptions->Find(check.info.id, asset, *subject->object, ContainerImage(),
-                                           Images());
+      excused = options.exceptions->Find(check.info.id, asset, *subject->object, ContainerImage(),
+                                         Images());
+      if (excused) f.excused = &*excused;
     }
-    tally.Add(f.severity, status, f.excused.has_value());
-    of_check.Add(f.severity, status, f.excused.has_value());
-    findings.Add(f, stable);
+    tally.Add(f.severity, status, excused.has_value());
+    of_check.Add(f.severity, status, excused.has_value());
+    findings.Add(f);
   }
 
   const CheckSet& checks;
@@ -367,7 +535,11 @@ struct Checker::State {
   std::string pod_path, meta_path;
   std::string_view container_name;
   std::optional<std::vector<std::string_view>> images;
+  FieldIndex::Present present;
+  std::vector<PathFacts> places;
+  std::string args;
   Tally tally;
+  std::array<uint64_t, kSeverities> passed{};  // not yet in `tally`
 };
 
 Checker::Checker(const CheckSet& checks, const CheckOptions& options)
@@ -380,10 +552,8 @@ Tally Checker::Run(const Subject& subject, Findings& findings, std::vector<Tally
   s.ClearRelated();
   const State::Plan& plan =
       s.PlanFor(kube::Object(*subject.object).gvk(), s.template_at.has_value());
-  for (const auto* list : {&plan.object, &plan.pod, &plan.container}) {
-    for (uint32_t i : *list) s.RunCheck(i, findings, by_check[i]);
-  }
-  return s.tally;
+  s.RunAll(plan, findings, by_check);
+  return s.Total();
 }
 
 Tally Checker::RunRelated(const Subject& subject, const Value& peers, const Value& cluster,
@@ -397,7 +567,7 @@ Tally Checker::RunRelated(const Subject& subject, const Value& peers, const Valu
   for (uint32_t i : plan.related) {
     if (complete || !s.checks.checks()[i].complete) s.RunCheck(i, findings, by_check[i]);
   }
-  return s.tally;
+  return s.Total();
 }
 
 void Checker::ForEachFailure(size_t index, const Subject& subject,

@@ -277,6 +277,7 @@ Result<CheckSet> CheckSet::BuiltIn(bool with_cases) {
     }
     BW_TRY(set.AddValue(whole, std::string(file.AsString()), [](const Value*) { return 0U; }));
   }
+  for (Check& check : set.checks_) check.built_in = true;
   set.Sort();
   return set;
 }
@@ -405,7 +406,11 @@ Result<std::shared_ptr<const cel::Program>> CompileOne(const Check& check, std::
 Result<Compiled> CompileCheck(const Check& check) {
   Compiled out;
   out.fail = BW_TRY(CompileOne(check, "fail", check.fail));
-  if (!check.when.empty()) out.when = BW_TRY(CompileOne(check, "when", check.when));
+  out.fail_reads = ReadsOf(cel::AstOf(*out.fail));
+  if (!check.when.empty()) {
+    out.when = BW_TRY(CompileOne(check, "when", check.when));
+    out.when_reads = ReadsOf(cel::AstOf(*out.when));
+  }
   if (!check.fix_expression.empty()) {
     out.fix = BW_TRY(CompileOne(check, "fixExpr", check.fix_expression));
   }

@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/path.h"
 #include "base/result.h"
+#include "features/posture/reads.h"
 #include "lang/cel/env.h"
 #include "model/check.h"
 
@@ -42,6 +43,7 @@ struct Check {
   int since = 0, until = 999;  // minor versions, inclusive
   Value cases;                 // array, or null where they were not loaded
   std::string origin_line;     // "file:line" for error messages
+  bool built_in = false;       // comes with the program
 
   bool needs_others() const { return !needs.empty(); }
   // Whether the check speaks of that kind at all. `workload`: it has a pod template.
@@ -51,6 +53,7 @@ struct Check {
 // A check's expressions, compiled.
 struct Compiled {
   std::shared_ptr<const cel::Program> when, fail, fix;
+  Reads when_reads, fail_reads;
   std::vector<std::shared_ptr<const cel::Program>> fix_values;  // toExpr, by index of edit
 };
 

@@ -295,11 +295,7 @@ Result<std::vector<KindToRead>> KindsToRead(const CheckSet& checks, const kube::
   std::vector<KindToRead> kinds;
   for (kube::Resource& r : served.resources) {
     if (!r.Can("list")) continue;
-    if (std::any_of(kNoise.begin(), kNoise.end(), [&](const auto& noise) {
-          return noise.first == r.group && noise.second == r.kind;
-        })) {
-      continue;
-    }
+    if (IsNoise(r)) continue;
     bool workload = HasTemplate(r, kube::BuiltInTemplates()) || HasTemplate(r, options.templates) ||
                     custom.contains(fmt::format("{}/{}", r.group, r.kind));
     Spoken spoken = SpokenOf(checks, r, workload);
@@ -318,6 +314,14 @@ Result<std::vector<KindToRead>> KindsToRead(const CheckSet& checks, const kube::
   std::sort(kinds.begin(), kinds.end(),
             [&](const KindToRead& a, const KindToRead& b) { return order(a) < order(b); });
   return kinds;
+}
+
+bool ReadsKind(const CheckSet& checks, const kube::Resource& resource) {
+  if (IsNoise(resource)) return false;
+  bool workload = HasTemplate(resource, kube::BuiltInTemplates());
+  Spoken spoken = SpokenOf(checks, resource, workload);
+  bool own = kube::Schemas::BuiltIn().FindKind(resource.ApiVersion(), resource.kind) != nullptr;
+  return spoken.by_name || (spoken.by_star && (own || workload));
 }
 
 bool AppendObject(std::string& out, const KindToRead& kind, const Value& item,

@@ -94,6 +94,10 @@ Result<std::vector<KindToRead>> KindsToRead(const CheckSet& checks, const kube::
                                             const ClusterOptions& options,
                                             const OnUnread& on_unread);
 
+// Whether an inspection of a cluster reads objects of that kind, as far as the kind itself tells
+// (custom resources with a pod template need the cluster's definitions: KindsToRead() finds them).
+bool ReadsKind(const CheckSet& checks, const kube::Resource& resource);
+
 // Finds out in which namespaces a kind may be read.
 class ClusterScopes {
  public:

@@ -141,6 +141,7 @@ class Worker {
     options.origin = document.origin;
     options.max_bytes = options_.max_document_bytes;
     options.drop_nulls = true;
+    options.borrow_text = true;
     SourceMap& positions = positions_;
     auto root = ParseYaml(document.text, arena_, options, &positions);
     if (!root) return FailDocument(root.error(), document, batch);
@@ -179,6 +180,7 @@ class Worker {
     yaml.origin = document.origin;
     yaml.max_bytes = options_.max_document_bytes;
     yaml.drop_nulls = true;
+    yaml.borrow_text = true;
     auto flow = ParseYaml(document.text, arena_, yaml, &positions_);
     if (flow) return RunRoot(*flow, batch);
     FailDocument(root.error(), document, batch);
@@ -411,7 +413,7 @@ Report Inspection::Finish() {
   report.unread = std::move(work.unread);
   std::vector<Tally> by_check(work.checks.checks().size());
   for (auto& worker : work.workers) {
-    report.findings.Merge(worker->findings_);
+    report.findings.Merge(std::move(worker->findings_));
     worker->findings_ = {};
     report.objects += worker->objects_;
     for (size_t i = 0; i < by_check.size(); ++i) by_check[i].Merge(worker->by_check_[i]);

@@ -102,6 +102,10 @@ struct AttributePattern {
 struct RunOptions {
   bool track_cost = false;         // Outcome::cost is filled
   uint64_t max_cost = UINT64_MAX;  // overrides the Env's when smaller
+  // Not 0: the run costs nothing and has no cost limit, its own or the Env's, but is aborted after
+  // so many rounds of its loops, all told. For expressions of one's own, whose every round is known
+  // to be cheap: a run is faster for it.
+  uint64_t max_rounds = 0;
   std::span<const AttributePattern> unknowns;
   const Authorizer* authorizer = nullptr;
 };

@@ -122,6 +122,7 @@ Outcome Evaluator::Run(const Program& program, std::span<const Value> bindings,
     Machine<kCost, kPartial> machine(program, bindings.data(), state_->locals.data(),
                                      state_->hints.data(), *arena, max_cost);
     machine.set_authorizer(options.authorizer);
+    if (options.max_rounds != 0) machine.set_max_rounds(options.max_rounds);
     machine.patterns = state_->patterns;
     Value v = machine.Run(program.root);
     if (IsError(v)) {  // it may be the program's own
@@ -141,7 +142,8 @@ Outcome Evaluator::Run(const Program& program, std::span<const Value> bindings,
     }
     return run.operator()<true, true>();
   }
-  if (options.track_cost || max_cost != UINT64_MAX) return run.operator()<true, false>();
+  bool counted = options.max_rounds == 0 && max_cost != UINT64_MAX;
+  if (options.track_cost || counted) return run.operator()<true, false>();
   return run.operator()<false, false>();
 }
 

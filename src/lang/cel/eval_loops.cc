@@ -125,7 +125,7 @@ template <typename Round>
 bool Machine<kCost, kPartial>::ForEach(const LoopSite& loop, const Value& range, Round&& round) {
   if (range.IsMap()) {
     for (const Value::Entry& entry : range.entries()) {
-      if (CheckLimits()) return true;
+      if (CountRound()) return true;
       locals_[loop.var] = entry.key;
       if (loop.var2 != kNoNode) locals_[loop.var2] = Normalize(entry.value);
       if (!round()) return true;
@@ -136,7 +136,7 @@ bool Machine<kCost, kPartial>::ForEach(const LoopSite& loop, const Value& range,
   if (!items) return false;
   int64_t index = 0;
   for (const Value& item : *items) {
-    if (CheckLimits()) return true;
+    if (CountRound()) return true;
     if (loop.var2 == kNoNode) [[likely]] {
       locals_[loop.var] = Normalize(item);
     } else {

@@ -65,6 +65,8 @@ class Machine {
   uint64_t cost() const { return cost_; }
   void set_authorizer(const Authorizer* authorizer) { call_.authorizer = authorizer; }
 
+  void set_max_rounds(uint64_t rounds) { rounds_ = rounds; }
+
   Value Run(uint32_t root) {
     Value result = Eval(root);
     CheckLimits();
@@ -99,6 +101,14 @@ class Machine {
       Abort("operation cancelled: memory limit exceeded");
     }
     return aborted_;
+  }
+  // The beginning of a loop's round. True if the run is over.
+  bool CountRound() {
+    if (rounds_-- == 0) [[unlikely]] {
+      rounds_ = 0;
+      Abort("operation cancelled: actual cost limit exceeded");
+    }
+    return CheckLimits();
   }
   [[gnu::noinline]] void Abort(std::string_view message) {
     if (aborted_) return;
@@ -507,8 +517,70 @@ class Machine {
     return Value::Bool(MatchesPattern(*program_.patterns[n.b], v.AsString()));
   }
 
+  // What an operand of or() and orValue() is: the optional itself need not be made.
+  enum class Found : uint8_t {
+    kValue,  // an optional of `*v`
+    kNone,   // an empty optional
+    kOther,  // `*v`: whatever it evaluates to
+  };
+  Found Optional(uint32_t at, Value* v) {
+    const Node& n = nodes_[at];
+    if (n.op == Op::kPath && (n.flags & kSoftPath) != 0) return SoftPath(n, v);
+    if (n.op != Op::kOptOr) {
+      *v = Eval(at);
+      return Found::kOther;
+    }
+    if constexpr (kCost) cost_ += static_cast<uint64_t>(int64_t{n.cost});
+    Found found = Optional(n.a, v);
+    if (found == Found::kValue) return found;
+    if (found == Found::kOther) {
+      if (!HasTag(*v, kOptionalTag)) {
+        *v = Propagate(n, *v);
+        return found;
+      }
+      if (static_cast<const OptionalValue*>(v->AsOpaque())->has_value()) return found;
+    }
+    return Optional(n.b, v);
+  }
+
+  // As Walk(), for plain fields of maps.
+  Found SoftPath(const Node& n, Value* v) {
+    if constexpr (kCost) cost_ += static_cast<uint64_t>(int64_t{n.cost});
+    Value made;
+    bool unknown = false;
+    const Value* root = Root(n, &made, &unknown);
+    uint64_t before = cost_;
+    const Value* at = root;
+    bool optional = false;
+    const Step* step = steps_ + n.b;
+    const Step* end = step + n.count;
+    for (; step != end && at->IsMap(); ++step) {
+      optional |= step->optional;
+      at = Field(*at, step);
+      if (at == nullptr) {
+        if (optional) return Found::kNone;
+        Count(1);
+        *v = step->error;
+        return Found::kOther;
+      }
+      Count(1);
+    }
+    if (step == end && !at->IsOpaque()) [[likely]] {
+      *v = Normalize(*at);
+      if (!v->IsOpaque()) return Found::kValue;
+    }
+    cost_ = before;
+    *v = Walk(n, *root, steps_ + n.b);
+    return Found::kOther;
+  }
+
   [[gnu::noinline]] Value OptionalOr(const Node& n) {
-    Value v = Eval(n.a);
+    Value v;
+    switch (Optional(n.a, &v)) {
+      case Found::kValue: return n.op == Op::kOptOr ? MakeOptional(arena_, v) : v;
+      case Found::kNone: return Eval(n.b);
+      case Found::kOther: break;
+    }
     if (!HasTag(v, kOptionalTag)) return Propagate(n, v);
     const auto* optional = static_cast<const OptionalValue*>(v.AsOpaque());
     if (!optional->has_value()) return Eval(n.b);
@@ -606,6 +678,7 @@ class Machine {
   uint32_t* hints_;
   Arena& arena_;
   uint64_t cost_ = 0;
+  uint64_t rounds_ = UINT64_MAX;  // of loops, that are left
   const uint64_t max_cost_;
   const size_t max_arena_;
   CallContext call_;

@@ -256,7 +256,20 @@ class Planner {
       At(node).op = Op::kPath;
     }
     steps.push_back(step);
+    MarkSoftPath(node);
     return node;
+  }
+
+  void MarkSoftPath(uint32_t node) {
+    if (At(node).op != Op::kPath) return;
+    const Step* first = program_->steps.data() + At(node).b;
+    const Step* last = first + At(node).count;
+    bool plain = std::all_of(first, last, [](const Step& step) {
+      return step.node == kNoNode && !step.test && !step.field.empty();
+    });
+    bool soft = plain && std::any_of(first, last, [](const Step& s) { return s.optional; });
+    At(node).flags = static_cast<uint8_t>(soft ? At(node).flags | kSoftPath
+                                               : At(node).flags & ~unsigned{kSoftPath});
   }
 
   Step ConstStep(const Expr* e, Value key) {

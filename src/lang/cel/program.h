@@ -80,6 +80,7 @@ enum NodeFlag : uint8_t {
   kSized = 2,      // its cost depends on the operands' sizes
   kOptionals = 4,  // kList, kMap, kStruct: some children have kOptionalChild
   kNegated = 8,
+  kSoftPath = 16,  // kPath: plain fields, none a test, one at least optional
 };
 
 struct Node {
