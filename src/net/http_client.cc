@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +12,7 @@
 #include <unordered_map>
 
 #include "base/text.h"
+#include "net/url_guard.h"
 
 namespace bulwark::net {
 
@@ -67,6 +69,8 @@ struct Transfer {
   std::array<char, CURL_ERROR_SIZE> message{};
   size_t received = 0;
   std::optional<Error> error;  // of our own making: on_body's, too big
+  std::shared_ptr<const UrlGuard> guard;
+  std::optional<Error> forbidden;  // an address; counts only if no other one could be reached
 
   Transfer() = default;
   Transfer(const Transfer&) = delete;
@@ -109,6 +113,21 @@ struct Transfer {
     if (taken) return size;
     t.error = std::move(taken).error();
     return 0;
+  }
+
+  static curl_socket_t OnOpenSocket(void* self, curlsocktype, curl_sockaddr* address) {
+    Transfer& t = *static_cast<Transfer*>(self);
+    auto ip = IpAddress::Of(&address->addr);
+    std::string_view what = ip ? t.guard->Forbidden(*ip) : "no IP address";
+    if (what.empty()) {
+      return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    }
+    std::string text = ip ? ip->ToString() : "";
+    t.forbidden = Error(Code::kDenied, "url_guard.forbidden",
+                        fmt::format("{}: {} is {}, where requests must not go",
+                                    UrlForMessages(t.request.url), text, what),
+                        {{"host", text}, {"what", std::string(what)}});
+    return CURL_SOCKET_BAD;
   }
 
   Result<> Prepare(CURL* handle, const HttpOptions& options) {
@@ -180,6 +199,15 @@ struct Transfer {
       Set(CURLOPT_LOW_SPEED_TIME, static_cast<long>(request.idle_timeout.count()));
     }
     if (options.proxy) Set(CURLOPT_PROXY, options.proxy->c_str());
+    if (options.guard != nullptr) {
+      BW_TRY(options.guard->CheckUrl(request.url));
+      if (!options.proxy) Set(CURLOPT_PROXY, "");
+      if (!options.proxy || options.proxy->empty()) {
+        guard = options.guard;
+        Set(CURLOPT_OPENSOCKETFUNCTION, &OnOpenSocket);
+        Set(CURLOPT_OPENSOCKETDATA, this);
+      }
+    }
     SetMethod();
     Set(CURLOPT_HTTPHEADER, headers);
     SetTls(tls);
@@ -189,6 +217,7 @@ struct Transfer {
   Result<HttpResponse> Finish(CURLcode code) {
     if (error) return *std::move(error);
     if (code == CURLE_OK) return std::move(response);
+    if (forbidden) return *std::move(forbidden);
     std::string why = message[0] != '\0' ? message.data() : curl_easy_strerror(code);
     auto fail = [&](Code kind, std::string id) {
       return Error(kind, std::move(id),

@@ -17,6 +17,7 @@
 //   http.timeout    kUnavailable  one of the times ran out
 //   http.too_big    kLimit        the body (uncompressed) has more bytes than allowed
 //   http.stopped    kUnavailable  the stop token was triggered
+//   url_guard.forbidden  kDenied  the guard forbids the address
 // or it is the error that on_body gave. Messages name the URL without user, password and query.
 // Redirects are answers: following one would hand credentials to a stranger. TLS is 1.2 or later.
 //
@@ -37,6 +38,8 @@
 
 namespace bulwark::net {
 
+class UrlGuard;
+
 // Certificates and keys are PEM text.
 struct TlsOptions {
   std::string ca_pem;   // trusted instead of the system's; one or more certificates
@@ -53,6 +56,9 @@ struct HttpOptions {
   std::optional<std::string> proxy;
   std::string user_agent = "bulwark";
   size_t max_idle_connections = 8;
+  // For URLs that come from settings: where requests may go (net/url_guard.h). The environment's
+  // proxies are then not used; one that is named above is trusted to look itself.
+  std::shared_ptr<const UrlGuard> guard;
 };
 
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
