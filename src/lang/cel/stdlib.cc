@@ -10,10 +10,10 @@
 
 #include "base/text.h"
 #include "base/time.h"
+#include "base/timezone.h"
 #include "lang/cel/macros.h"
 #include "lang/cel/operators.h"
 #include "lang/cel/stdlib_convert.h"
-#include "lang/cel/timezone.h"
 
 namespace bulwark::cel {
 

@@ -8,7 +8,6 @@
 
 #include "lang/cel/env.h"
 #include "lang/cel/stdlib_convert.h"
-#include "lang/cel/timezone.h"
 #include "lang/cel/values.h"
 
 namespace bulwark::cel {
@@ -199,31 +198,6 @@ TEST(Stdlib, Functions) {
   EXPECT_EQ(ScaleCost(0, 0.1), 0u);
   EXPECT_EQ(ScaleCost(10, 0.1), 1u);
   EXPECT_EQ(ScaleCost(11, 0.1), 2u);
-}
-
-TEST(TimeZone, MalformedDataIsRefused) {
-  EXPECT_FALSE(TimeZone::Parse("").has_value());
-  EXPECT_FALSE(TimeZone::Parse("TZif2").has_value());
-  std::string header = "TZif" + std::string(40, '\0');
-  EXPECT_FALSE(TimeZone::Parse(header).has_value()) << "no types";
-  header.replace(32, 4, std::string("\x7f\xff\xff\xff", 4));
-  EXPECT_FALSE(TimeZone::Parse(header).has_value()) << "more times than there are bytes";
-}
-
-TEST(TimeZone, VersionOneWithoutFooter) {
-  std::string data = "TZif" + std::string(40, '\0');
-  data[35] = 1;                                    // one change
-  data[39] = 2;                                    // two types
-  data += std::string("\0\0\x0e\x10", 4);          // at 3600
-  data += '\1';                                    // to the second type
-  data += std::string("\0\0\0\0\0\0", 6);          // UTC
-  data += std::string("\xff\xff\xf1\xf0\0\0", 6);  // -1h
-  auto zone = TimeZone::Parse(data);
-  ASSERT_TRUE(zone.has_value());
-  EXPECT_EQ(zone->OffsetAt(3599), 0);
-  EXPECT_EQ(zone->OffsetAt(3600), -3600);
-  EXPECT_EQ(zone->OffsetAt(253402300799), -3600);
-  EXPECT_EQ(zone->OffsetAt(-62135596800), 0);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "lang/cel/timezone.h"
+#include "base/timezone.h"
 
 #include <algorithm>
 #include <charconv>
@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "base/time.h"
 
-namespace bulwark::cel {
+namespace bulwark {
 
 namespace {
 
@@ -282,4 +282,4 @@ Result<int64_t> OffsetInZone(std::string_view zone, int64_t unix_seconds) {
   return offset;
 }
 
-}  // namespace bulwark::cel
+}  // namespace bulwark

@@ -1,7 +1,7 @@
 #pragma once
 
 // Time zones by name ("Europe/Berlin") from the system's tz database, or as a fixed offset
-// ("+02:00"), for the timestamp accessors of CEL. Zones are read once (TZif, RFC 8536, at most
+// ("+02:00"), as CEL reads it. Zones are read once (TZif, RFC 8536, at most
 // kMaxZoneBytes) and kept for the life of the process; any thread may ask.
 
 #include <cstddef>
@@ -13,7 +13,7 @@
 
 #include "base/result.h"
 
-namespace bulwark::cel {
+namespace bulwark {
 
 inline constexpr size_t kMaxZoneBytes = size_t{1} << 20;
 
@@ -22,7 +22,7 @@ class TimeZone {
   // Of the bytes of a TZif file.
   static Result<TimeZone> Parse(std::string_view tzif);
 
-  // Seconds east of UTC at an instant, which is within the years that CEL has (0001 to 9999).
+  // Seconds east of UTC at an instant, within the years 0001 to 9999.
   int64_t OffsetAt(int64_t unix_seconds) const;
 
  private:
@@ -53,4 +53,4 @@ class TimeZone {
 // the database has not ("unknown time zone X") and kInvalid for a malformed offset.
 Result<int64_t> OffsetInZone(std::string_view zone, int64_t unix_seconds);
 
-}  // namespace bulwark::cel
+}  // namespace bulwark
