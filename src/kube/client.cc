@@ -273,6 +273,7 @@ Result<ListOutcome> Client::List(const Resource& resource, std::string_view ns,
               .what = what,
               .path = path,
               .accept = std::string(options.table ? kTable : kJson),
+              .retries = options.retries,
               .stop = options.stop};
     auto answer = state_->Send(call);
     if (!answer) {

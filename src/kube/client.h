@@ -64,6 +64,7 @@ struct ListOptions {
   // The pages must be one state of the cluster: where that has gone (410), kube.gone is returned.
   // Otherwise the list goes on with what is there now; no object comes twice.
   bool consistent = false;
+  int retries = -1;  // of one page; -1: ClientOptions::retries
   std::stop_token stop;
 };
 

@@ -19,6 +19,7 @@ namespace bulwark::kube {
 namespace {
 
 constexpr size_t kMaxConfigBytes = size_t{16} << 20;
+constexpr size_t kMaxForeignBytes = size_t{1} << 20;
 constexpr size_t kMaxPemBytes = size_t{4} << 20;
 constexpr std::string_view kExecExtension = "client.authentication.k8s.io/exec";
 
@@ -88,9 +89,12 @@ struct Part {
 class Merged {
  public:
   Result<> Add(const std::string& path) {
+    return AddText(path, BW_TRY(ReadFile(path, kMaxConfigBytes)));
+  }
+
+  Result<> AddText(const std::string& path, std::string_view text) {
     File& file = *files_.emplace_back(std::make_unique<File>());
     file.path = path;
-    std::string text = BW_TRY(ReadFile(path, kMaxConfigBytes));
     auto parsed = ParseYaml(text, file.arena);
     if (!parsed) return std::move(parsed).error().While(path);
     const Value root = parsed->CopyTo(file.arena);  // `text` ends here
@@ -110,6 +114,21 @@ class Merged {
       return Invalid(path, "current-context", "must be a string");
     }
     if (current_.empty() && current.IsString()) current_ = current.AsString();
+    return Ok();
+  }
+
+  // Nothing that would run a program or read a file here.
+  Result<> RequireSelfContained() const {
+    for (const auto& [name, cluster] : clusters_) {
+      BW_TRY(Refuse(cluster, "certificate-authority", "certificate-authority-data"));
+    }
+    for (const auto& [name, user] : users_) {
+      BW_TRY(Refuse(user, "exec", "a token or client-certificate-data"));
+      BW_TRY(Refuse(user, "auth-provider", "a token or client-certificate-data"));
+      BW_TRY(Refuse(user, "tokenFile", "token"));
+      BW_TRY(Refuse(user, "client-certificate", "client-certificate-data"));
+      BW_TRY(Refuse(user, "client-key", "client-key-data"));
+    }
     return Ok();
   }
 
@@ -153,6 +172,17 @@ class Merged {
     Arena arena;
   };
   using Parts = std::map<std::string, Part>;
+
+  static Result<> Refuse(const Part& part, std::string_view field, std::string_view instead) {
+    const Value* value = part.value.Find(field);
+    if (value == nullptr || value->IsNull() || (value->IsString() && value->empty())) return Ok();
+    std::string where = fmt::format("{}.{}", part.field, field);
+    return Error(Code::kDenied, "kube.config_refused",
+                 fmt::format("{}: {}: programs and files of this machine are not used for a "
+                             "kubeconfig from elsewhere; give {} instead",
+                             *part.file, where, instead),
+                 {{"file", *part.file}, {"field", where}, {"instead", std::string(instead)}});
+  }
 
   static Result<> AddList(const File& file, const Value& root, std::string_view list,
                           std::string_view inner, Parts& into) {
@@ -304,6 +334,18 @@ Result<Config> LoadConfig(const ConfigSources& sources) {
     }
   }
   return merged.Choose(sources.context, where);
+}
+
+Result<Config> ParseForeignConfig(std::string_view text, const std::string& name,
+                                  const std::string& context) {
+  if (text.size() > kMaxForeignBytes) {
+    return Error(Code::kLimit, "kube.config_too_big",
+                 fmt::format("{}: more than {} bytes", name, kMaxForeignBytes), {{"file", name}});
+  }
+  Merged merged;
+  BW_TRY(merged.AddText(name, text));
+  BW_TRY(merged.RequireSelfContained());
+  return merged.Choose(context, name);
 }
 
 Result<Config> InClusterConfig(const ConfigSources& sources) {

@@ -72,6 +72,13 @@ struct ConfigSources {
 };
 
 Result<Config> LoadConfig(const ConfigSources& sources);
+
+// A kubeconfig that somebody else hands in, as text. Whoever uses it must not be made to run
+// programs or to read files for them: one that names a program (exec), auth-provider, tokenFile or
+// any path of a file, in any of its clusters and users, is refused (kube.config_refused, kDenied,
+// with the argument "field"). `name` stands for the file in messages. At most 1 MiB.
+Result<Config> ParseForeignConfig(std::string_view text, const std::string& name = "kubeconfig",
+                                  const std::string& context = {});
 // Only the pod's own service account.
 Result<Config> InClusterConfig(const ConfigSources& sources);
 

@@ -318,5 +318,47 @@ TEST_F(KubeconfigTest, WhatProgramsDoWrongIsSaidWithoutTheirOutput) {
   EXPECT_EQ(none.error().code(), Code::kUnsupported);
 }
 
+TEST(ForeignConfig, IsTakenIfAllOfItStandsInIt) {
+  auto config = ParseForeignConfig(kFull, "kubeconfig", "two");
+  ASSERT_TRUE(config) << config.error().ToString();
+  EXPECT_EQ(config->token, "abc");
+  EXPECT_EQ(ParseForeignConfig(kFull)->context, "one");
+  EXPECT_FALSE(ParseForeignConfig(""));
+  EXPECT_FALSE(ParseForeignConfig("[]"));
+  auto big = ParseForeignConfig(std::string((size_t{1} << 20) + 1, ' '));
+  ASSERT_FALSE(big);
+  EXPECT_EQ(big.error().code(), Code::kLimit);
+}
+
+TEST(ForeignConfig, ProgramsAndFilesAreRefusedWhereverTheyStand) {
+  struct Case {
+    std::string user, cluster, field;
+  };
+  for (const Case& c : std::vector<Case>{
+           {"exec: {apiVersion: client.authentication.k8s.io/v1, command: id}", "",
+            "users[other].user.exec"},
+           {"auth-provider: {name: gcp}", "", "users[other].user.auth-provider"},
+           {"tokenFile: /etc/shadow", "", "users[other].user.tokenFile"},
+           {"client-certificate: a.pem", "", "users[other].user.client-certificate"},
+           {"client-key: /etc/passwd", "", "users[other].user.client-key"},
+           {"exec: [odd]", "", "users[other].user.exec"},
+           {"token: t", "certificate-authority: /etc/passwd",
+            "clusters[c].cluster.certificate-authority"},
+       }) {
+    // In a user that the current context does not name, too.
+    std::string text =
+        "current-context: x\ncontexts: [{name: x, context: {cluster: c, user: u}}]\n"
+        "clusters: [{name: c, cluster: {server: 'https://h', " +
+        c.cluster + "}}]\n" + "users: [{name: u, user: {token: hidden}}, {name: other, user: {" +
+        c.user + "}}]\n";
+    auto config = ParseForeignConfig(text, "pasted");
+    ASSERT_FALSE(config) << text;
+    EXPECT_EQ(config.error().id(), "kube.config_refused");
+    EXPECT_EQ(config.error().code(), Code::kDenied);
+    EXPECT_THAT(config.error().message(), HasSubstr("pasted: " + c.field + ": "));
+    EXPECT_THAT(config.error().message(), Not(HasSubstr("hidden")));
+  }
+}
+
 }  // namespace
 }  // namespace bulwark::kube

@@ -6,6 +6,7 @@
 #include <deque>
 #include <random>
 #include <unordered_map>
+#include <utility>
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -21,7 +22,7 @@ using std::chrono::milliseconds;
 }  // namespace
 
 struct Watches::State {
-  enum class Phase { kList, kConnect, kStream };
+  enum class Phase { kList, kConnect, kStream, kRemoved };
 
   struct Target {
     size_t number = 0;
@@ -36,7 +37,8 @@ struct Watches::State {
     std::string version;                              // to watch from
     std::unordered_map<std::string, uint64_t> known;  // key → hash of its version
 
-    std::string line;  // of the stream, unfinished
+    std::string line;     // of the stream, unfinished
+    uint64_t stream = 0;  // of the newest; what an older one still says does not count
     Clock::time_point opened;
     bool gone = false;
   };
@@ -45,7 +47,7 @@ struct Watches::State {
   std::function<void(const WatchEvent&)> on_event;
   WatchSettings settings;
   std::deque<Target> targets;  // stays in place
-  uint64_t reconnects = 0;
+  uint64_t reconnects = 0, failures = 0;
   std::minstd_rand random{std::random_device{}()};
   Arena arena{1 << 16};
   net::HttpStreams streams;  // last: its callbacks point to what stands above
@@ -92,6 +94,7 @@ struct Watches::State {
   }
 
   void Fail(Target& t, const Error& error) {
+    ++failures;
     bool denied = error.code() == Code::kDenied || error.code() == Code::kNotFound;
     if (denied) t.phase = Phase::kList;
     Later(t, denied ? settings.max_wait : milliseconds{});
@@ -111,6 +114,7 @@ struct Watches::State {
     std::unordered_map<std::string, uint64_t> before = t.known;
     ListOptions options = t.options;
     options.consistent = true;
+    options.retries = settings.list_retries;
     options.stop = stop;
     auto list = [&] {
       return client.List(t.resource, t.ns, options, [&](const ListPage& page) -> Result<> {
@@ -157,13 +161,19 @@ struct Watches::State {
     request.total_timeout = std::chrono::seconds(seconds + 30);
     request.idle_timeout = std::chrono::seconds(0);  // nothing may happen for long; see keep-alive
     request.max_response_bytes = SIZE_MAX;
-    request.on_body = [this, &t](std::string_view part) { return Read(t, part); };
+    const uint64_t number = ++t.stream;
+    request.on_body = [this, &t, number](std::string_view part) -> Result<> {
+      if (number != t.stream) return Error(Code::kUnavailable, "kube.stream_over", "not wanted");
+      return Read(t, part);
+    };
     t.phase = Phase::kStream;
     t.line.clear();
     t.gone = false;
     t.opened = Clock::now();
     streams.Start(*prepared->http, std::move(request),
-                  [this, &t](Result<net::HttpResponse> end) { Ended(t, end); });
+                  [this, &t, number](Result<net::HttpResponse> end) {
+                    if (number == t.stream) Ended(t, end);
+                  });
   }
 
   Result<> Read(Target& t, std::string_view part) {
@@ -258,6 +268,35 @@ size_t Watches::Add(const Resource& resource, std::string ns, ListOptions option
   return target.number;
 }
 
+void Watches::Remove(size_t target) {
+  State::Target& t = state_->targets.at(target);
+  if (t.phase == State::Phase::kRemoved) return;
+  t.phase = State::Phase::kRemoved;
+  ++t.stream;
+  t.settled = true;
+  auto known = std::exchange(t.known, {});
+  for (const auto& [key, hash] : known) {
+    WatchEvent event = state_->EventOf(t, WatchEvent::Type::kDeleted);
+    event.key = key;
+    state_->on_event(event);
+  }
+}
+
+void Watches::Relist(size_t target) {
+  State::Target& t = state_->targets.at(target);
+  if (t.phase == State::Phase::kRemoved || t.phase == State::Phase::kList) return;
+  t.phase = State::Phase::kList;
+  t.due = Clock::now();
+  ++t.stream;
+}
+
+void Watches::RetryNow() {
+  for (State::Target& t : state_->targets) {
+    t.due = Clock::now();
+    t.wait = {};
+  }
+}
+
 void Watches::Poll(milliseconds at_most, std::stop_token stop) {
   State& s = *state_;
   std::stop_callback wake(stop, [&s] { s.streams.Wake(); });
@@ -265,7 +304,7 @@ void Watches::Poll(milliseconds at_most, std::stop_token stop) {
   bool busy = false;
   for (State::Target& t : s.targets) {
     if (stop.stop_requested()) return;
-    if (t.phase == State::Phase::kStream) continue;
+    if (t.phase == State::Phase::kStream || t.phase == State::Phase::kRemoved) continue;
     if (t.due > Clock::now()) {
       until = std::min(until, t.due);
       continue;
@@ -286,5 +325,12 @@ bool Watches::Settled() const {
 }
 
 uint64_t Watches::reconnects() const { return state_->reconnects; }
+uint64_t Watches::failures() const { return state_->failures; }
+
+size_t Watches::known() const {
+  size_t n = 0;
+  for (const State::Target& t : state_->targets) n += t.known.size();
+  return n;
+}
 
 }  // namespace bulwark::kube

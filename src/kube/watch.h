@@ -12,6 +12,8 @@
 // max_wait. What may not be read is told (kUnreadable) and asked for again after max_wait.
 // (kubernetes.io/docs/reference/using-api/api-concepts, "Efficient detection of changes".)
 //
+// A target can be listed anew at any time, to make sure (Relist): again only differences are told.
+//
 // Memory: of every object its key and a hash of its version; and one event. Not thread-safe.
 
 #include <chrono>
@@ -49,6 +51,7 @@ struct WatchSettings {
   std::chrono::milliseconds first_wait = std::chrono::milliseconds(500);
   std::chrono::milliseconds max_wait = std::chrono::seconds(30);
   size_t max_event_bytes = size_t{16} << 20;
+  int list_retries = -1;  // of one page (ClientOptions::retries); the target's own go on for ever
 };
 
 class Watches {
@@ -61,12 +64,22 @@ class Watches {
   // Targets are numbered from 0, and listed for the first time in the order that they were added.
   // Of `options`, the selectors and `table` count.
   size_t Add(const Resource& resource, std::string ns, ListOptions options = {});
+  // Not watched any more; what was there of it is told as deleted, now, in this call.
+  void Remove(size_t target);
+  // Lists the target again with the next Poll(), and watches from there.
+  void Relist(size_t target);
+  // Attempts that wait for their time after a failure are made with the next Poll().
+  void RetryNow();
   // Lists, connects, reads for at most this long; returns early when something happened.
   void Poll(std::chrono::milliseconds at_most, std::stop_token stop = {});
   // Whether each target was listed or told unreadable.
   bool Settled() const;
   // Streams that ended or failed and were or will be opened again.
   uint64_t reconnects() const;
+  // Lists and streams that ended with an error.
+  uint64_t failures() const;
+  // Objects that are known to be there, of all targets.
+  size_t known() const;
 
  private:
   struct State;

@@ -232,5 +232,54 @@ TEST_F(WatchTest, StopEndsAPoll) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, 5s);
 }
 
+TEST_F(WatchTest, RelistTellsDifferencesAndTheOldStreamCountsNoMore) {
+  std::atomic<int> lists = 0, streams = 0;
+  std::atomic<bool> second = false;
+  auto serving = Serve(
+      [&](const auto&, TestServer::Reply& reply) {
+        reply.Send(200, ++lists == 1 ? List({Pod("x", 1), Pod("y", 2)}, 5)
+                                     : List({Pod("x", 3), Pod("z", 4)}, 9));
+      },
+      [&](const TestServer::Request& r, TestServer::Reply& reply) {
+        reply.Begin(200);
+        if (++streams == 1) {
+          while (!second && reply.open()) reply.Sleep(1ms);
+          reply.Chunk(Event("ADDED", Pod("late", 6)));  // of the stream that is over
+        } else {
+          EXPECT_EQ(r.Query("resourceVersion"), "9");
+          second = true;
+          reply.Sleep(200ms);
+          reply.Chunk(Event("ADDED", Pod("new", 10)));
+        }
+        reply.Sleep(20s);
+      });
+  Run(3);
+  watches_->Relist(0);
+  Run(8);
+  EXPECT_THAT(told_, ElementsAre("put a/x 1", "put a/y 2", "synced", "put a/x 3", "put a/z 4",
+                                 "deleted a/y", "synced", "put a/new 10"));
+  EXPECT_EQ(watches_->known(), 3U);
+}
+
+TEST_F(WatchTest, ARemovedTargetIsToldAsDeletedAndNotReadAnyMore) {
+  auto serving =
+      Serve([](const auto&, TestServer::Reply& reply) { reply.Send(200, List({Pod("x", 1)}, 5)); },
+            [](const auto&, TestServer::Reply& reply) {
+              reply.Begin(200);
+              for (int i = 0; reply.open(); ++i) {
+                reply.Chunk(Event("ADDED", Pod(fmt::format("y{}", i), i + 6)));
+                reply.Sleep(10ms);
+              }
+            });
+  Run(3);
+  watches_->Remove(0);
+  watches_->Remove(0);
+  EXPECT_EQ(watches_->known(), 0U);
+  const size_t told = told_.size();
+  EXPECT_THAT(told_, Contains("deleted a/x"));
+  for (int i = 0; i < 20; ++i) watches_->Poll(10ms);
+  EXPECT_EQ(told_.size(), told);
+}
+
 }  // namespace
 }  // namespace bulwark::kube
