@@ -15,7 +15,12 @@
 // and needs no repair. Opening a store of a newer schema than this program's is refused
 // (store.newer); older ones are brought up to date, forward only.
 //
-// Errors: store.conflict (kExists: an expected revision did not hold; nothing of the batch was
+// Times without a value, numbers, … sort before all others; in queries a text that is not there is
+// the empty one: owner:"" finds what has none. Sorting by a list is by its first value; grouping
+// by one counts the record under each.
+//
+// Errors: store.collection (kNotFound: not defined), store.sort, store.cursor, store.record
+// (kInvalid: no JSON object), store.timeout (kLimit: a read took too long), store.conflict (kExists: an expected revision did not hold; nothing of the batch was
 // done), store.limit (kLimit: record or batch too big), store.full (kUnavailable: no space),
 // store.io (kUnavailable), store.corrupt (kInternal).
 //
@@ -32,6 +37,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/value.h"
 #include "platform/store/query.h"
 
 namespace bulwark::store {
@@ -50,6 +56,33 @@ struct Collection {
   int version = 1;   // raise it when columns change: the store rebuilds them
   std::vector<Column> columns;
   std::string default_sort;  // "-lastSeen"; else the key
+};
+
+// Limits: names of lower-case letters, digits, _ (collections; at most 40 bytes) and letters,
+// digits, _ (columns), at most 60 columns.
+Result<> ValidateCollection(const Collection& collection);
+// What ParseQuery() takes: the columns, and "key" where no column has that name.
+std::vector<Field> FieldsOf(const Collection& collection);
+
+// A column's values in a record: those under its path, through arrays. A map gives "key=value" for
+// each of its entries; of a list, empty values and repetitions do not count; what is not of the
+// column's type is not there.
+std::vector<FieldValue> ColumnValues(const Column& column, const Value& body);
+// What bare words are looked for in: the values of the full-text columns, a line each.
+std::string RecordText(const Collection& collection, const Value& body);
+
+// A record as Matches() asks it. All three must outlive it.
+class RecordSubject : public QuerySubject {
+ public:
+  RecordSubject(const Collection& collection, std::string_view key, const Value& body)
+      : collection_(collection), key_(key), body_(body) {}
+  ColumnType Values(std::string_view field, std::vector<FieldValue>& values) const override;
+  std::string FullText() const override { return RecordText(collection_, body_); }
+
+ private:
+  const Collection& collection_;
+  std::string_view key_;
+  const Value& body_;
 };
 
 struct Record {
