@@ -171,10 +171,32 @@ class Writer {
 
 }  // namespace
 
+namespace {
+
+// How many bytes, in eights, from the first on need no escape.
+size_t PlainRun(const char* text, size_t size) {
+  constexpr uint64_t kOnes = 0x0101010101010101U;
+  constexpr uint64_t kHighs = 0x8080808080808080U;
+  auto zeros = [](uint64_t v) { return (v - kOnes) & ~v & kHighs; };
+  size_t at = 0;
+  for (; at + 8 <= size; at += 8) {
+    uint64_t v = 0;
+    std::memcpy(&v, text + at, 8);
+    uint64_t special = zeros(v ^ kOnes * '"') | zeros(v ^ kOnes * '\\') |
+                       ((v - kOnes * 0x20) & ~v & kHighs) | (v & kHighs);
+    if (special != 0) break;
+  }
+  return at;
+}
+
+}  // namespace
+
 void AppendJsonString(std::string& out, std::string_view text, bool ascii) {
   out += '"';
   size_t plain = 0;  // where the run that needs no escape began
   for (size_t at = 0; at < text.size();) {
+    at += PlainRun(text.data() + at, text.size() - at);
+    if (at == text.size()) break;
     auto byte = static_cast<uint8_t>(text[at]);
     if (byte >= 0x20 && byte != '"' && byte != '\\' && byte < 0x80) [[likely]] {
       ++at;

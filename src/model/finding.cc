@@ -32,7 +32,22 @@ std::string Place::ToString() const {
 
 std::string FindingId(std::string_view check, std::string_view asset_key,
                       std::string_view stable_path) {
-  return Sha256Hex(fmt::format("{}\n{}\n{}", check, asset_key, stable_path)).substr(0, 32);
+  std::string out;
+  AppendFindingId(out, check, asset_key, stable_path);
+  return out;
+}
+
+void AppendFindingId(std::string& out, std::string_view check, std::string_view asset_key,
+                     std::string_view stable_path) {
+  thread_local std::string text;
+  text.assign(check).append("\n").append(asset_key).append("\n").append(stable_path);
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string hash = Sha256(text);
+  for (size_t i = 0; i < 16; ++i) {
+    auto byte = static_cast<uint8_t>(hash[i]);
+    out += kDigits[byte >> 4];
+    out += kDigits[byte & 15];
+  }
 }
 
 }  // namespace bulwark

@@ -80,5 +80,7 @@ struct Finding {
 // name where `stable_path` has done so, so that adding a container in front changes no ids.
 std::string FindingId(std::string_view check, std::string_view asset_key,
                       std::string_view stable_path);
+void AppendFindingId(std::string& out, std::string_view check, std::string_view asset_key,
+                     std::string_view stable_path);
 
 }  // namespace bulwark

@@ -84,6 +84,15 @@ void Tally::Merge(const Tally& other) {
   weight_total += other.weight_total;
 }
 
+namespace {
+
+const std::string& TemplateOf(const CheckInfo& check, Status status, Language language) {
+  static const Text unread{"could not be read: {error}", "无法读取：{error}"};
+  return status == Status::kError ? unread.In(language) : check.message.In(language);
+}
+
+}  // namespace
+
 std::string MessageOf(const CheckInfo& check, const Finding& finding, Language language) {
   MessageArgs args = finding.args;
   args.emplace_back("container", finding.evidence.container);
@@ -92,11 +101,26 @@ std::string MessageOf(const CheckInfo& check, const Finding& finding, Language l
   args.emplace_back("kind", finding.asset.kind);
   args.emplace_back("name", finding.asset.name);
   args.emplace_back("namespace", finding.asset.ns);
-  if (finding.status == Status::kError) {
-    static const Text unread{"could not be read: {error}", "无法读取：{error}"};
-    return Render(unread.In(language), args);
-  }
-  return Render(check.message.In(language), args);
+  return Render(TemplateOf(check, finding.status, language), args);
+}
+
+void AppendMessage(std::string& out, const CheckInfo& check, const FindingView& finding,
+                   Language language) {
+  auto argument = [&](std::string_view name) -> std::optional<std::string_view> {
+    std::optional<std::string_view> found;
+    ForEachArg(finding.args, [&](std::string_view arg, std::string_view value) {
+      if (!found && arg == name) found = value;
+    });
+    if (found) return found;
+    if (name == "container") return finding.container;
+    if (name == "path") return finding.path;
+    if (name == "value") return finding.value;
+    if (name == "kind") return finding.asset->kind;
+    if (name == "name") return finding.asset->name;
+    if (name == "namespace") return finding.asset->ns;
+    return std::nullopt;
+  };
+  AppendRendered(out, TemplateOf(check, finding.status, language), argument);
 }
 
 }  // namespace bulwark

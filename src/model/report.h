@@ -82,5 +82,7 @@ struct Report {
 // What a finding says: its check's message with the arguments {container}, {path}, {value} and
 // those of its own; for an error, why it could not be read.
 std::string MessageOf(const CheckInfo& check, const Finding& finding, Language language);
+void AppendMessage(std::string& out, const CheckInfo& check, const FindingView& finding,
+                   Language language);
 
 }  // namespace bulwark

@@ -4,6 +4,7 @@
 // reads them. Text is never stored rendered.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,5 +29,25 @@ using MessageArgs = std::vector<std::pair<std::string, std::string>>;
 
 // Replaces each "{name}" of the template by that argument; an unknown name stays as it is.
 std::string Render(std::string_view message_template, const MessageArgs& args);
+// The same with arguments from `argument(name)`, which gives a std::optional<std::string_view>.
+template <typename F>
+void AppendRendered(std::string& out, std::string_view message_template, F&& argument) {
+  while (!message_template.empty()) {
+    size_t open = message_template.find('{');
+    out += message_template.substr(0, open);
+    if (open == std::string_view::npos) return;
+    message_template.remove_prefix(open);
+    size_t close = message_template.find('}');
+    if (close != std::string_view::npos) {
+      if (auto value = argument(message_template.substr(1, close - 1))) {
+        out += *value;
+        message_template.remove_prefix(close + 1);
+        continue;
+      }
+    }
+    out += '{';
+    message_template.remove_prefix(1);
+  }
+}
 
 }  // namespace bulwark

@@ -65,6 +65,15 @@ struct Checker::State {
     ClearRelated();
   }
 
+  // What came out where a check's fields had certain values: it is a function of them.
+  struct Remembered {
+    static constexpr size_t kFields = 6;
+    std::array<uint32_t, kFields> ids{};  // of FieldValues
+    uint8_t type = 0;                     // of container
+    bool used = false;
+    bool failed = false;  // gave true; else
+    uint32_t passes = 0;  // so many: 0 or 1, or with `each` any number
+  };
   // A check as it is run on objects of one kind.
   struct Run {
     uint32_t index;
@@ -72,8 +81,10 @@ struct Checker::State {
     // Where none of these fields is there, the outcome is known: nothing is evaluated. Of
     // containers, apart by type.
     FieldIndex::Mask when_fields, fields;
+    FieldIndex::Mask read;                          // all that it depends on
     bool when_known = false;                        // without `when_fields`, it does not apply
     std::array<bool, 3> known{}, passes_without{};  // without `fields`: passes, or does not apply
+    std::vector<Remembered> memory;                 // by hash; empty: not to be remembered
   };
   // The checks that speak of a kind, apart by scope. Made once a kind.
   struct Plan {
@@ -81,9 +92,10 @@ struct Checker::State {
     std::vector<uint32_t> related;  // with `needs`, all scopes
     std::vector<uint32_t> broken;   // do not compile
     FieldIndex fields;              // that they read
+    FieldValues values;
   };
 
-  const Plan& PlanFor(const kube::GroupVersionKind& id, bool workload) {
+  Plan& PlanFor(const kube::GroupVersionKind& id, bool workload) {
     key.assign(id.group).append("/").append(id.kind).append(workload ? "+" : "-");
     auto found = plans.find(key);
     if (found != plans.end()) return found->second;
@@ -112,13 +124,15 @@ struct Checker::State {
 
   // Finds out what a check gives where the fields that it reads are absent, by running it there.
   Run PlanRun(uint32_t index, const Compiled& compiled, FieldIndex& fields) {
-    Run run{.index = index, .compiled = &compiled, .when_fields = {}, .fields = {}};
+    Run run{.index = index, .compiled = &compiled, .when_fields = {}, .fields = {}, .read = {}};
     const Check& check = checks.checks()[index];
+    const Reads& when = compiled.when_reads;
+    bool all_known = compiled.fail_reads.known && (compiled.when == nullptr || when.known);
     if (!check.each.empty()) {
       // Where the list or map is absent, there is nothing to judge.
-      FieldRead list{.slot = check.scope == Scope::kContainer ? kContainerSlot
-                             : check.scope == Scope::kPod     ? kPodSlot
-                                                              : kObjectSlot,
+      FieldRead list{.slot = static_cast<uint32_t>(check.scope == Scope::kContainer ? kContainerSlot
+                                                   : check.scope == Scope::kPod     ? kPodSlot
+                                                                                    : kObjectSlot),
                      .keys = {}};
       for (const EachStep& step : check.each) {
         if (step.field.empty()) break;
@@ -127,6 +141,12 @@ struct Checker::State {
       if (list.keys.empty()) return run;
       run.fields = fields.Add(std::span(&list, 1));
       run.known.fill(true);
+      if (all_known) {
+        run.read = run.fields;
+        run.read.Add(fields.Add(compiled.fail_reads.fields));
+        run.read.Add(fields.Add(when.fields));
+        Remember(run);
+      }
       return run;
     }
     auto saved = bindings;
@@ -135,8 +155,6 @@ struct Checker::State {
     }
     bindings[kItemSlot] = bindings[kKeySlot] = Value::Null();
     bindings[kParamsSlot] = check.params;
-    const Reads& when = compiled.when_reads;
-    bool all_known = compiled.fail_reads.known && (compiled.when == nullptr || when.known);
     if (compiled.when != nullptr && when.known && !when.container_type) {
       run.when_known = Evaluate(check, *compiled.when).IsFalse();
       if (run.when_known) run.when_fields = fields.Add(when.fields);
@@ -144,23 +162,64 @@ struct Checker::State {
     if (all_known) {
       run.fields = fields.Add(compiled.fail_reads.fields);
       if (compiled.when != nullptr) run.fields.Add(fields.Add(when.fields));
+      run.read = run.fields;
+      Remember(run);
       for (size_t type = 0; type < run.known.size(); ++type) {
         bindings[kContainerTypeSlot] = Value::String(
             check.scope == Scope::kContainer ? kube::kContainerLists[type] : std::string_view());
         bool failed = false;
-        auto passed = Judge(
+        auto judged = Judge(
             check, compiled, [&](std::string_view, const Value&) { failed = true; },
             [&](const std::string&) { failed = true; });
         run.known[type] = !failed;
-        run.passes_without[type] = passed == true;
+        run.passes_without[type] = judged == true;
       }
     }
     bindings = saved;
     return run;
   }
 
+  static void Remember(Run& run) {
+    constexpr size_t kSlots = 64;
+    if (run.read.fields.size() <= Remembered::kFields) run.memory.resize(kSlots);
+  }
+  // Where the outcome for what is there now is, or would be, remembered; nullptr: nowhere.
+  Remembered* Recall(Run& run, size_t type, Remembered& now) const {
+    if (run.memory.empty()) return nullptr;
+    uint64_t hash = type;
+    for (size_t i = 0; i < run.read.fields.size(); ++i) {
+      now.ids[i] = present.ids[run.read.fields[i]];
+      if (now.ids[i] == FieldValues::kOther) return nullptr;
+      hash = (hash ^ now.ids[i]) * 0x9e3779b97f4a7c15U;
+    }
+    now.type = static_cast<uint8_t>(type);
+    return &run.memory[(hash >> 32) % run.memory.size()];
+  }
+
+  // Runs a check on a node of its scope, unless what comes out is known.
+  void RunOn(Run& run, const Value& node, std::string_view path, size_t type, Findings& findings,
+             Tally& of_check) {
+    const Check& check = checks.checks()[run.index];
+    Remembered now;
+    Remembered* memory = Recall(run, type, now);
+    if (memory != nullptr && memory->used && memory->ids == now.ids && memory->type == now.type) {
+      if (memory->failed) {
+        Record(check, Status::kFail, Absolute(path, check.at), Value(), {}, findings, of_check);
+      }
+      for (uint32_t i = 0; i < memory->passes; ++i) Pass(check, of_check);
+      return;
+    }
+    std::optional<Outcome> out =
+        RunCheckOn(run.index, *run.compiled, node, path, findings, of_check);
+    if (memory == nullptr || !out) return;
+    now.used = true;
+    now.failed = out->failed;
+    now.passes = out->passes;
+    *memory = now;
+  }
+
   // Whether nothing need be evaluated; adds what is known to come out.
-  bool Skip(const Run& run, const FieldIndex::Present& present, size_t type, Tally& of_check) {
+  bool Skip(const Run& run, size_t type, Tally& of_check) {
     if (run.when_known && !present.Any(run.when_fields)) return true;
     if (!run.known[type] || present.Any(run.fields)) return false;
     if (run.passes_without[type]) Pass(checks.checks()[run.index], of_check);
@@ -171,20 +230,19 @@ struct Checker::State {
     of_check.Add(check.info.severity, Status::kPass, false);
   }
 
-  void RunAll(const Plan& plan, Findings& findings, std::vector<Tally>& by_check) {
-    present.Clear(plan.fields);
+  void RunAll(Plan& plan, Findings& findings, std::vector<Tally>& by_check) {
+    present.Clear(plan.fields, plan.values);
     plan.fields.Mark(kObjectSlot, bindings[kObjectSlot], present);
     plan.fields.Mark(kPodSlot, bindings[kPodSlot], present);
     plan.fields.Mark(kPodMetaSlot, bindings[kPodMetaSlot], present);
     for (uint32_t i : plan.broken) RunCheck(i, findings, by_check[i]);
-    for (const Run& run : plan.object) {
-      if (Skip(run, present, 0, by_check[run.index])) continue;
-      RunCheckOn(run.index, *run.compiled, *subject->object, {}, findings, by_check[run.index]);
+    for (Run& run : plan.object) {
+      if (Skip(run, 0, by_check[run.index])) continue;
+      RunOn(run, *subject->object, {}, 0, findings, by_check[run.index]);
     }
-    for (const Run& run : plan.pod) {
-      if (!template_at || Skip(run, present, 0, by_check[run.index])) continue;
-      RunCheckOn(run.index, *run.compiled, *template_at->spec, pod_path, findings,
-                 by_check[run.index]);
+    for (Run& run : plan.pod) {
+      if (!template_at || Skip(run, 0, by_check[run.index])) continue;
+      RunOn(run, *template_at->spec, pod_path, 0, findings, by_check[run.index]);
     }
     FieldIndex::Present of_pod = present;
     for (const ContainerAt& at : containers) {
@@ -194,9 +252,9 @@ struct Checker::State {
       auto type = static_cast<size_t>(
           std::find(std::begin(kube::kContainerLists), std::end(kube::kContainerLists), at.list) -
           std::begin(kube::kContainerLists));
-      for (const Run& run : plan.container) {
-        if (Skip(run, present, type, by_check[run.index])) continue;
-        RunCheckOn(run.index, *run.compiled, *at.container, at.path, findings, by_check[run.index]);
+      for (Run& run : plan.container) {
+        if (Skip(run, type, by_check[run.index])) continue;
+        RunOn(run, *at.container, at.path, type, findings, by_check[run.index]);
       }
     }
     LeaveContainer();
@@ -375,31 +433,48 @@ struct Checker::State {
     });
   }
 
-  // The same on one node of its scope.
-  void RunCheckOn(uint32_t index, const Compiled& programs, const Value& node,
-                  std::string_view path, Findings& findings, Tally& of_check) {
+  // The same on one node of its scope. Gives what came out if that can be told without evidence.
+  struct Outcome {
+    bool failed = false;
+    uint32_t passes = 0;
+  };
+  std::optional<Outcome> RunCheckOn(uint32_t index, const Compiled& programs, const Value& node,
+                                    std::string_view path, Findings& findings, Tally& of_check) {
     const Check& check = checks.checks()[index];
     bindings[kParamsSlot] = check.params;
+    Outcome outcome;
+    bool told = true;
     // `at_path` makes the node's path: only a failure needs it.
     auto judge = [&](auto&& at_path) {
       auto passed_here = Judge(
           check, programs,
           [&](std::string_view relative, const Value& evidence) {
+            told =
+                told && relative.data() == check.at.data() && evidence.IsNull() && !outcome.failed;
+            outcome.failed = true;
             Record(check, Status::kFail, Absolute(at_path(), relative), evidence, {}, findings,
                    of_check);
           },
           [&](const std::string& error) {
+            told = false;
             Record(check, Status::kError, Absolute(at_path(), check.at), Value(), error, findings,
                    of_check);
           });
-      if (passed_here == true) Pass(check, of_check);
+      if (passed_here != true) return;
+      ++outcome.passes;
+      Pass(check, of_check);
     };
-    if (check.each.empty()) return judge([&] { return path; });
-    Path below;
-    ForEachElement(check, 0, node, below, [&](const Value&) {
-      judge([&] { return JoinPath(path, PathToString(below)); });
-    });
-    bindings[kItemSlot] = bindings[kKeySlot] = Value::Null();
+    if (check.each.empty()) {
+      judge([&] { return path; });
+    } else {
+      Path below;
+      ForEachElement(check, 0, node, below, [&](const Value&) {
+        judge([&] { return JoinPath(path, PathToString(below)); });
+      });
+      bindings[kItemSlot] = bindings[kKeySlot] = Value::Null();
+      told = told && !outcome.failed;
+    }
+    return told ? std::optional(outcome) : std::nullopt;
   }
 
   Place PlaceOf(const Path& path) const {
@@ -550,8 +625,7 @@ Tally Checker::Run(const Subject& subject, Findings& findings, std::vector<Tally
   State& s = *state_;
   s.Enter(subject);
   s.ClearRelated();
-  const State::Plan& plan =
-      s.PlanFor(kube::Object(*subject.object).gvk(), s.template_at.has_value());
+  State::Plan& plan = s.PlanFor(kube::Object(*subject.object).gvk(), s.template_at.has_value());
   s.RunAll(plan, findings, by_check);
   return s.Total();
 }
@@ -562,8 +636,7 @@ Tally Checker::RunRelated(const Subject& subject, const Value& peers, const Valu
   s.Enter(subject);
   s.bindings[kPeersSlot] = peers;
   s.bindings[kClusterSlot] = cluster;
-  const State::Plan& plan =
-      s.PlanFor(kube::Object(*subject.object).gvk(), s.template_at.has_value());
+  State::Plan& plan = s.PlanFor(kube::Object(*subject.object).gvk(), s.template_at.has_value());
   for (uint32_t i : plan.related) {
     if (complete || !s.checks.checks()[i].complete) s.RunCheck(i, findings, by_check[i]);
   }

@@ -13,17 +13,37 @@ using cel::CallContext;
 
 Value Text(Arena& arena, std::string_view text) { return Value::String(arena, text); }
 
+// What image() gave for the images of this object: a dozen checks ask for each.
+struct KnownImages {
+  Arena arena;
+  std::vector<std::pair<std::string_view, Value>> all;
+};
+KnownImages& Known() {
+  thread_local KnownImages known;
+  return known;
+}
+
 Value Image(CallContext& c, std::span<const Value> args) {
   if (!args[0].IsString()) return cel::NoSuchOverload(c);
+  KnownImages& known = Known();
+  for (const auto& [text, value] : known.all) {
+    if (text == args[0].AsString()) return value;
+  }
   auto reference = oci::ParseReference(args[0].AsString());
   if (!reference) return c.Error("not an image reference: " + std::string(args[0].AsString()));
-  return MapBuilder(c.arena)
-      .Add("registry", Text(c.arena, reference->registry))
-      .Add("repository", Text(c.arena, reference->repository))
-      .Add("name", Text(c.arena, reference->name()))
-      .Add("tag", Text(c.arena, reference->tag))
-      .Add("digest", Text(c.arena, reference->digest))
-      .Finish();
+  // Kept until the next object, if they are no more than an object usually has.
+  constexpr size_t kMany = 32;
+  bool keep = known.all.size() < kMany;
+  Arena& arena = keep ? known.arena : c.arena;
+  Value value = MapBuilder(arena)
+                    .Add("registry", Text(arena, reference->registry))
+                    .Add("repository", Text(arena, reference->repository))
+                    .Add("name", Text(arena, reference->name()))
+                    .Add("tag", Text(arena, reference->tag))
+                    .Add("digest", Text(arena, reference->digest))
+                    .Finish();
+  if (keep) known.all.emplace_back(arena.Copy(args[0].AsString()), value);
+  return value;
 }
 
 Value SecretList(CallContext& c, const std::vector<detect::Secret>& found) {
@@ -112,7 +132,11 @@ Value LifecycleOf(CallContext& c, std::span<const Value> args) {
 
 }  // namespace
 
-void ForgetObject() { Last().target = -1; }
+void ForgetObject() {
+  Last().target = -1;
+  Known().all.clear();
+  Known().arena.Reset();
+}
 
 const cel::Library& CheckFunctions() {
   static const cel::Library library = [] {

@@ -8,8 +8,9 @@ namespace bulwark::posture {
 
 const cel::Library& CheckFunctions();
 
-// Several checks ask for the same object's schema problems, which are found once and kept, a thread
-// at a time, until this is called: before the memory of that object is used for another.
+// Several checks ask for the same object's schema problems and images, which are found once and
+// kept, a thread at a time, until this is called: before the memory of that object is used for
+// another.
 void ForgetObject();
 
 }  // namespace bulwark::posture

@@ -321,6 +321,28 @@ struct Inspection::Work {
     all_done.wait(lock, [&] { return queue.empty() && busy == 0; });
   }
 
+  // The checks between objects, by all workers. Everything that was added is judged already, and
+  // the first worker's inventory complete.
+  void RunRelated() {
+    const Inventory& inventory = workers.front()->inventory_;
+    const auto& kept = inventory.kept();
+    std::atomic<size_t> next = 0;
+    auto share = [&](Worker& worker) {
+      constexpr size_t kAtOnce = 16;
+      for (size_t begin; (begin = next.fetch_add(kAtOnce)) < kept.size();) {
+        for (size_t i = begin; i < std::min(begin + kAtOnce, kept.size()); ++i) {
+          worker.RunRelated(inventory, kept[i], incomplete);
+        }
+      }
+    };
+    constexpr size_t kWorthAThread = 64;
+    std::vector<std::jthread> helpers;
+    for (size_t i = 1; i < std::min(workers.size(), kept.size() / kWorthAThread); ++i) {
+      helpers.emplace_back([&, worker = workers[i].get()] { share(*worker); });
+    }
+    share(*workers.front());
+  }
+
   void Stop() {
     {
       std::lock_guard lock(mutex);
@@ -403,9 +425,7 @@ Report Inspection::Finish() {
     first.inventory_.Merge(std::move(other.inventory_));
   }
   first.inventory_.Finish();
-  for (const Inventory::Kept& kept : first.inventory_.kept()) {
-    first.RunRelated(first.inventory_, kept, work.incomplete);
-  }
+  work.RunRelated();
 
   Report report;
   report.kubernetes = fmt::format("1.{}", work.options.check.kubernetes_minor);
@@ -423,15 +443,20 @@ Report Inspection::Finish() {
   report.findings.Sort();
 
   // One line an asset and place: checks between objects counted theirs apart.
-  std::sort(report.assets.begin(), report.assets.end(),
-            [](const AssetTally& a, const AssetTally& b) {
-              auto key = [](const AssetTally& t) {
-                return std::make_tuple(t.asset.Key(), t.place.file, t.place.line);
-              };
-              return key(a) < key(b);
-            });
+  std::vector<std::pair<std::string, size_t>> order;
+  order.reserve(report.assets.size());
+  for (size_t i = 0; i < report.assets.size(); ++i) {
+    order.emplace_back(report.assets[i].asset.Key(), i);
+  }
+  std::sort(order.begin(), order.end(), [&](const auto& a, const auto& b) {
+    const Place& at = report.assets[a.second].place;
+    const Place& other = report.assets[b.second].place;
+    return std::tie(a.first, at.file, at.line) < std::tie(b.first, other.file, other.line);
+  });
   std::vector<AssetTally> joined;
-  for (AssetTally& asset : report.assets) {
+  joined.reserve(order.size());
+  for (const auto& [key, index] : order) {
+    AssetTally& asset = report.assets[index];
     if (!joined.empty() && joined.back().asset == asset.asset &&
         joined.back().place.file == asset.place.file &&
         joined.back().place.line == asset.place.line) {

@@ -120,9 +120,16 @@ bool Inventory::HasNamespace(std::string_view name) const {
 void Inventory::Finish() {
   if (wanted_.empty()) return;
   // Threads bring objects in any order; results must not depend on it.
-  std::stable_sort(kept_.begin(), kept_.end(), [](const Kept& a, const Kept& b) {
-    return kube::Object(a.object).ToAsset().Key() < kube::Object(b.object).ToAsset().Key();
-  });
+  std::vector<std::pair<std::string, size_t>> order;
+  order.reserve(kept_.size());
+  for (size_t i = 0; i < kept_.size(); ++i) {
+    order.emplace_back(kube::Object(kept_[i].object).ToAsset().Key(), i);
+  }
+  std::sort(order.begin(), order.end());
+  std::vector<Kept> sorted;
+  sorted.reserve(kept_.size());
+  for (const auto& [key, index] : order) sorted.push_back(std::move(kept_[index]));
+  kept_ = std::move(sorted);
   Arena& arena = arenas_.back();
   using Lists = std::map<std::string, std::vector<Value>, std::less<>>;
   std::map<std::string, Lists, std::less<>> by_namespace;

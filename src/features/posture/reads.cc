@@ -80,7 +80,9 @@ class Finder {
     if (reference.is_constant || reference.slot < 0) return;  // a loop's variable
     switch (static_cast<Slot>(reference.slot)) {
       case kParamsSlot:
-      case kKubeSlot: return;
+      case kKubeSlot:
+      case kItemSlot:
+      case kKeySlot: return;
       case kContainerTypeSlot: reads.container_type = true; return;
       case kObjectSlot:
       case kPodSlot:
@@ -114,6 +116,63 @@ Reads ReadsOf(const cel::Ast& ast) {
   return std::move(finder.reads);
 }
 
+namespace {
+
+// Appends a value's kinds and contents, from which it could be read back; false if it is long.
+bool Encode(const Value& v, std::string& out, int depth = 0) {
+  constexpr size_t kLong = 300;
+  if (out.size() > kLong || depth > 8) return false;
+  auto number = [&](const auto& n) { out.append(reinterpret_cast<const char*>(&n), sizeof n); };
+  out += static_cast<char>(v.kind());
+  switch (v.kind()) {
+    case Value::Kind::kNull: return true;
+    case Value::Kind::kBool: out += v.AsBool() ? '1' : '0'; return true;
+    case Value::Kind::kInt: number(v.AsInt()); return true;
+    case Value::Kind::kUint: number(v.AsUint()); return true;
+    case Value::Kind::kDouble: number(v.AsDouble()); return true;
+    case Value::Kind::kDecimal:
+    case Value::Kind::kString:
+      if (v.size() > kLong) return false;
+      number(static_cast<uint32_t>(v.size()));
+      out += v.AsString();
+      return true;
+    case Value::Kind::kArray:
+      number(static_cast<uint32_t>(v.size()));
+      return std::all_of(v.items().begin(), v.items().end(),
+                         [&](const Value& item) { return Encode(item, out, depth + 1); });
+    case Value::Kind::kMap:
+      number(static_cast<uint32_t>(v.size()));
+      return std::all_of(v.entries().begin(), v.entries().end(), [&](const Value::Entry& entry) {
+        return Encode(entry.key, out, depth + 1) && Encode(entry.value, out, depth + 1);
+      });
+    default: return false;
+  }
+}
+
+}  // namespace
+
+uint32_t FieldValues::IdOf(uint32_t field, const Value& value) {
+  if (by_field_.size() <= field) by_field_.resize(field + 1);
+  OfField& known = by_field_[field];
+  // What hardly ever comes again is not worth looking for.
+  if (known.missed > kTries && known.found < known.missed) return kOther;
+  buffer_.clear();
+  if (!Encode(value, buffer_)) {
+    ++known.missed;
+    return kOther;
+  }
+  auto found = known.ids.find(buffer_);
+  if (found != known.ids.end()) {
+    ++known.found;
+    return found->second;
+  }
+  ++known.missed;
+  if (known.ids.size() >= kMany) return kOther;
+  auto id = static_cast<uint32_t>(known.ids.size()) + 1;
+  known.ids.emplace(buffer_, id);
+  return id;
+}
+
 uint32_t FieldIndex::Child(uint32_t node, const std::string& key) {
   for (const auto& [name, child] : nodes_[node].children) {
     if (name == key) return child;
@@ -122,6 +181,13 @@ uint32_t FieldIndex::Child(uint32_t node, const std::string& key) {
   nodes_.emplace_back();
   nodes_[node].children.emplace_back(key, made);
   return made;
+}
+
+void FieldIndex::Mask::Add(const Mask& other) {
+  parts.insert(parts.end(), other.parts.begin(), other.parts.end());
+  for (uint32_t field : other.fields) {
+    if (std::find(fields.begin(), fields.end(), field) == fields.end()) fields.push_back(field);
+  }
 }
 
 FieldIndex::Mask FieldIndex::Add(std::span<const FieldRead> fields) {
@@ -136,6 +202,9 @@ FieldIndex::Mask FieldIndex::Add(std::span<const FieldRead> fields) {
     uint32_t& field = nodes_[node].field;
     if (field == kNone) field = fields_++;
     mask.parts.push_back({field / 64, uint64_t{1} << (field % 64)});
+    if (std::find(mask.fields.begin(), mask.fields.end(), field) == mask.fields.end()) {
+      mask.fields.push_back(field);
+    }
   }
   return mask;
 }
@@ -145,12 +214,14 @@ void FieldIndex::Mark(uint32_t slot, const Value& value, Present& present) const
 }
 
 void FieldIndex::MarkAll(uint32_t node, Present& present) const {
-  if (nodes_[node].field != kNone) present.Set(nodes_[node].field);
+  // Not absent, and not to be compared: on the way to it is something else than a map.
+  if (nodes_[node].field != kNone) present.Set(nodes_[node].field, FieldValues::kOther);
   for (const auto& [key, child] : nodes_[node].children) MarkAll(child, present);
 }
 
 void FieldIndex::MarkChild(uint32_t child, const Value& value, Present& present) const {
-  if (nodes_[child].field != kNone) present.Set(nodes_[child].field);
+  uint32_t field = nodes_[child].field;
+  if (field != kNone) present.Set(field, present.values->IdOf(field, value));
   if (!nodes_[child].children.empty()) MarkNode(child, value, present);
 }
 

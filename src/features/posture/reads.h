@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -32,12 +33,32 @@ struct Reads {
 };
 
 // `ast` must be checked. Parameters and the version of Kubernetes do not count: they are the same
-// for all objects.
+// for all objects. `item` and `key` are those of
+// the list or map that a check's `each` names.
 //
 // An optional selection (x.?a.?b) gives none wherever on the way something is missing, so that its
 // whole path is one field. A plain one (x.a.b) fails differently with each part that is missing:
 // only its first part is. What hangs upon a loop's variable belongs to the loop's range.
 Reads ReadsOf(const cel::Ast& ast);
+
+// The values that fields have had, by small numbers: the same number, the same value, exactly. For
+// one thread. Holds a few hundred kilobytes at most; long values, and fields whose values hardly
+// repeat, get no number.
+class FieldValues {
+ public:
+  static constexpr uint32_t kAbsent = 0, kOther = UINT32_MAX;
+  uint32_t IdOf(uint32_t field, const Value& value);
+
+ private:
+  static constexpr size_t kMany = 512;     // numbers a field
+  static constexpr uint64_t kTries = 400;  // before a field is given up
+  struct OfField {
+    std::unordered_map<std::string, uint32_t> ids;
+    uint64_t found = 0, missed = 0;
+  };
+  std::vector<OfField> by_field_;
+  std::string buffer_;
+};
 
 // Fields by number, and which of them an object has: one walk over it for all checks. Filled once,
 // then read by any number of threads.
@@ -50,20 +71,28 @@ class FieldIndex {
       uint64_t bits;
     };
     std::vector<Part> parts;
-    void Add(const Mask& other) {
-      parts.insert(parts.end(), other.parts.begin(), other.parts.end());
-    }
+    std::vector<uint32_t> fields;  // no two the same
+    void Add(const Mask& other);
   };
-  // Those that are there.
+  // Those that are there, and what they hold.
   struct Present {
     std::vector<uint64_t> words;
-    void Clear(const FieldIndex& index) { words.assign((index.fields_ + 63) / 64, 0); }
+    std::vector<uint32_t> ids;  // by field: of FieldValues
+    FieldValues* values = nullptr;
+    void Clear(const FieldIndex& index, FieldValues& of_kind) {
+      words.assign((index.fields_ + 63) / 64, 0);
+      ids.assign(index.fields_, FieldValues::kAbsent);
+      values = &of_kind;
+    }
     bool Any(const Mask& mask) const {
       uint64_t found = 0;
       for (const Mask::Part& part : mask.parts) found |= words[part.word] & part.bits;
       return found != 0;
     }
-    void Set(uint32_t field) { words[field / 64] |= uint64_t{1} << (field % 64); }
+    void Set(uint32_t field, uint32_t id) {
+      words[field / 64] |= uint64_t{1} << (field % 64);
+      ids[field] = id;
+    }
   };
 
   Mask Add(std::span<const FieldRead> fields);

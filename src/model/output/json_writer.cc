@@ -2,7 +2,14 @@
 // docs/reference/report.schema.json describes it; a field is added at will, and `formatVersion`
 // rises when one changes its meaning.
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+#include <unordered_map>
+
 #include "base/text.h"
+#include "formats/json.h"
 #include "model/output/writers.h"
 
 namespace bulwark::output {
@@ -76,36 +83,157 @@ void WriteCheck(JsonOut& json, const CheckInfo& check) {
   json.Close('}').Field("hasFix", check.has_fix).FieldIf("origin", check.origin).Close('}');
 }
 
-void WriteFinding(JsonOut& json, const Report& report, const Finding& f,
-                  const OutputOptions& options) {
-  json.Line().Open('{').Field("id", f.id).Field("check", f.check);
-  json.Field("severity", SeverityName(f.severity)).Field("status", StatusName(f.status));
-  json.Key("asset").Open('{');
-  WriteAsset(json, f.asset);
-  json.Close('}').Key("evidence").Open('{').Field("path", f.evidence.path);
-  json.FieldIf("value", f.evidence.value).FieldIf("container", f.evidence.container).Close('}');
-  json.Key("place").Open('{');
-  WritePlace(json, f.evidence.place);
-  json.Close('}').Field("message", MessageIn(report, f, options.language));
-  // The message can be rendered again from this, in another language: checks[].message, or for an
-  // error "could not be read".
-  json.Field("messageId", f.status == Status::kError ? std::string_view("assessment.unread")
-                                                     : std::string_view(f.check));
-  json.Key("args").Open('{');
-  for (size_t i = 0; i < f.args.size(); ++i) {
-    // The first of two with one name is the one that is rendered.
-    bool repeated = false;
-    for (size_t j = 0; j < i; ++j) repeated = repeated || f.args[j].first == f.args[i].first;
-    if (!repeated) json.Field(f.args[i].first, f.args[i].second);
+// Findings as text, a thread at a time: what an asset and a check say is made once.
+class FindingWriter {
+ public:
+  FindingWriter(const Report& report, const OutputOptions& options)
+      : report_(report), options_(options) {}
+
+  void Append(std::string& out, size_t i) {
+    FindingView f = report_.findings.View(i);
+    out += "\n{\"id\":\"";
+    AppendFindingId(out, f.check, report_.findings.AssetKeyOf(i), f.stable_path);
+    out += "\",\"check\":";
+    AppendJsonString(out, f.check);
+    out += ",\"severity\":\"";
+    out += SeverityName(f.severity);
+    out += "\",\"status\":\"";
+    out += StatusName(f.status);
+    out += "\",\"asset\":";
+    out += AssetText(*f.asset);
+    out += ",\"evidence\":{\"path\":";
+    AppendJsonString(out, f.path);
+    FieldIf(out, ",\"value\":", f.value);
+    FieldIf(out, ",\"container\":", f.container);
+    out += "},\"place\":{";
+    AppendPlace(out, f);
+    out += "},\"message\":";
+    AppendJsonString(out, Message(f));
+    // The message can be rendered again from this, in another language: checks[].message, or for an
+    // error "could not be read".
+    out += ",\"messageId\":";
+    AppendJsonString(out, f.status == Status::kError ? "assessment.unread" : f.check);
+    out += ",\"args\":{";
+    AppendArgs(out, f.args);
+    out += "},\"fixable\":";
+    out += f.fixable ? "true" : "false";
+    if (options_.baseline) out += f.is_new ? ",\"new\":true" : ",\"new\":false";
+    if (f.excused != nullptr) {
+      out += ",\"excepted\":{\"reason\":";
+      AppendJsonString(out, f.excused->reason);
+      FieldIf(out, ",\"owner\":", f.excused->owner);
+      FieldIf(out, ",\"expires\":", f.excused->expires);
+      out += f.excused->by_owner ? ",\"byOwner\":true}" : ",\"byOwner\":false}";
+    }
+    out += '}';
   }
-  json.Close('}').Field("fixable", f.fixable);
-  if (options.baseline) json.Field("new", f.is_new);
-  if (f.excused) {
-    json.Key("excepted").Open('{').Field("reason", f.excused->reason);
-    json.FieldIf("owner", f.excused->owner).FieldIf("expires", f.excused->expires);
-    json.Field("byOwner", f.excused->by_owner).Close('}');
+
+ private:
+  static void FieldIf(std::string& out, std::string_view key, std::string_view text) {
+    if (text.empty()) return;
+    out += key;
+    AppendJsonString(out, text);
   }
-  json.Close('}');
+
+  static void AppendNumber(std::string& out, std::string_view key, uint32_t number) {
+    out += key;
+    fmt::format_int digits(number);
+    out.append(digits.data(), digits.size());
+  }
+
+  static void AppendPlace(std::string& out, const FindingView& f) {
+    if (!f.file.empty()) {
+      out += "\"file\":";
+      AppendJsonString(out, f.file);
+    }
+    if (f.line == 0) return;
+    AppendNumber(out, f.file.empty() ? "\"line\":" : ",\"line\":", f.line);
+    AppendNumber(out, ",\"column\":", f.column);
+    if (f.end_line == 0) return;
+    AppendNumber(out, ",\"endLine\":", f.end_line);
+    AppendNumber(out, ",\"endColumn\":", f.end_column);
+  }
+
+  void AppendArgs(std::string& out, std::string_view packed) {
+    names_.clear();
+    ForEachArg(packed, [&](std::string_view name, std::string_view value) {
+      // The first of two with one name is the one that is rendered.
+      if (std::find(names_.begin(), names_.end(), name) != names_.end()) return;
+      if (!names_.empty()) out += ',';
+      names_.push_back(name);
+      AppendJsonString(out, name);
+      out += ':';
+      AppendJsonString(out, value);
+    });
+  }
+
+  const std::string& AssetText(const Asset& asset) {
+    if (last_asset_ == &asset) return asset_text_;
+    last_asset_ = &asset;
+    asset_text_.clear();
+    Sink sink = [&](std::string_view text) { asset_text_ += text; };
+    {
+      Out out(sink);
+      JsonOut json(out);
+      json.Open('{');
+      WriteAsset(json, asset);
+      json.Close('}');
+    }
+    return asset_text_;
+  }
+
+  const std::string& Message(const FindingView& f) {
+    auto [at, added] = checks_.try_emplace(f.check.data(), nullptr);
+    if (added) at->second = report_.FindCheck(f.check);
+    static const CheckInfo nothing;
+    message_.clear();
+    AppendMessage(message_, at->second != nullptr ? *at->second : nothing, f, options_.language);
+    if (message_.empty() && at->second != nullptr) {
+      message_ = at->second->title.In(options_.language);
+    }
+    return message_;
+  }
+
+  const Report& report_;
+  const OutputOptions& options_;
+  const Asset* last_asset_ = nullptr;
+  std::string asset_text_, message_;
+  std::vector<std::string_view> names_;
+  std::unordered_map<const char*, const CheckInfo*> checks_;  // by where a finding's text stands
+};
+
+// Many findings are turned into text by all processors, a few thousand at a time.
+void WriteFindings(Out& out, const Report& report, const OutputOptions& options) {
+  constexpr size_t kAtOnce = 2048;
+  constexpr size_t kMostThreads = 8;
+  const size_t all = report.findings.size();
+  size_t shares = std::clamp<size_t>(
+      std::min<size_t>(std::thread::hardware_concurrency(), all / kAtOnce), 1, kMostThreads);
+  std::vector<FindingWriter> writers(shares, FindingWriter(report, options));
+  std::vector<std::string> texts(shares);
+  bool first = true;
+  for (size_t begin = 0; begin < all; begin += shares * kAtOnce) {
+    auto share = [&](size_t i) {
+      texts[i].clear();
+      size_t from = begin + i * kAtOnce;
+      for (size_t at = from; at < std::min(from + kAtOnce, all); ++at) {
+        if (!Listed(report, at, options)) continue;
+        if (!texts[i].empty()) texts[i] += ',';
+        writers[i].Append(texts[i], at);
+      }
+    };
+    {
+      std::vector<std::jthread> helpers;
+      for (size_t i = 1; i < shares; ++i) helpers.emplace_back([&, i] { share(i); });
+      share(0);
+    }
+    for (const std::string& text : texts) {
+      if (text.empty()) continue;
+      if (!first) out << ",";
+      first = false;
+      out.Pass(text);
+    }
+  }
 }
 
 void WriteFramework(JsonOut& json, const Report& report, const Framework& framework) {
@@ -162,9 +290,7 @@ void WriteJson(const Report& report, const OutputOptions& options, const Sink& s
   json.Field("notListed", numbers.below).Close('}');
 
   json.Line().Key("findings").Open('[');
-  for (size_t i = 0; i < report.findings.size(); ++i) {
-    if (Listed(report, i, options)) WriteFinding(json, report, report.findings[i], options);
-  }
+  WriteFindings(out, report, options);
   json.Close(']');
 
   json.Line().Key("unread").Open('[');

@@ -221,7 +221,7 @@ Numbers NumbersOf(const Report& report, const OutputOptions& options) {
     if (report.findings.IsExcused(i)) continue;
     if (!Listed(report, i, options)) ++numbers.below;
     if (report.findings.StatusOf(i) != Status::kFail) continue;
-    Finding finding = report.findings[i];
+    FindingView finding = report.findings.View(i);
     numbers.fixable += finding.fixable;
     numbers.is_new += finding.is_new;
     if (numbers.example_check.empty() || finding.severity > worst) {

@@ -37,6 +37,11 @@ class Out {
   void Settle() {
     if (buffer_.size() >= kFull) Flush();
   }
+  // A large text, as it is.
+  void Pass(std::string_view text) {
+    Flush();
+    sink_(text);
+  }
   void Flush() {
     if (!buffer_.empty()) sink_(buffer_);
     buffer_.clear();
