@@ -35,6 +35,12 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kNoise = 
     {"metrics.k8s.io", "NodeMetrics"},
 }};
 
+bool IsNoise(const kube::Resource& resource) {
+  return std::any_of(kNoise.begin(), kNoise.end(), [&](const auto& noise) {
+    return noise.first == resource.group && noise.second == resource.kind;
+  });
+}
+
 bool IsOneOf(const std::vector<std::string>& list, std::string_view word) {
   return std::find(list.begin(), list.end(), word) != list.end();
 }

@@ -87,15 +87,16 @@ Result<Exceptions> Exceptions::Parse(std::string_view yaml, const std::string& o
           return Wrong(where, fmt::format("{} must be a string", name));
         }
       }
-      Rule rule{.check = std::string(item.StringAt("check")),
-                .ns = std::string(item.StringAt("namespace")),
-                .kind = std::string(item.StringAt("kind")),
-                .name = std::string(item.StringAt("name")),
-                .image = std::string(item.StringAt("image")),
-                .excused = {.reason = std::string(item.StringAt("reason")),
-                            .owner = std::string(item.StringAt("owner")),
-                            .expires = std::string(item.StringAt("expires"))},
-                .where = where};
+      Rule rule;
+      rule.check = item.StringAt("check");
+      rule.ns = item.StringAt("namespace");
+      rule.kind = item.StringAt("kind");
+      rule.name = item.StringAt("name");
+      rule.image = item.StringAt("image");
+      rule.excused = {.reason = std::string(item.StringAt("reason")),
+                      .owner = std::string(item.StringAt("owner")),
+                      .expires = std::string(item.StringAt("expires"))};
+      rule.where = where;
       if (rule.check.empty()) return Wrong(where, "check is missing (\"*\" for every check)");
       if (rule.excused.reason.empty()) return Wrong(where, "reason is missing");
       if (rule.excused.owner.empty()) return Wrong(where, "owner is missing");
@@ -106,8 +107,8 @@ Result<Exceptions> Exceptions::Parse(std::string_view yaml, const std::string& o
         rule.labels.emplace_back(key.AsString(), value.AsString());
       }
       if (!rule.excused.expires.empty()) {
-        rule.expired = BW_TRY(ParseExpiry(rule.excused.expires, where))
-        <= now;
+        int64_t expiry = BW_TRY(ParseExpiry(rule.excused.expires, where));
+        rule.expired = expiry <= now;
       }
       out.rules_.push_back(std::move(rule));
     }
@@ -126,6 +127,19 @@ Result<Exceptions> Exceptions::Parse(std::string_view yaml, const std::string& o
     }
   }
   return out;
+}
+
+void Exceptions::Add(Given exception) {
+  Rule rule;
+  static_cast<Given&>(rule) = std::move(exception);
+  rules_.push_back(std::move(rule));
+}
+
+void Exceptions::AllowAnnotations(std::vector<std::string> checks,
+                                  std::vector<std::string> namespaces, int64_t now) {
+  allow_ = std::move(checks);
+  namespaces_ = std::move(namespaces);
+  now_ = now;
 }
 
 std::optional<Excused> Exceptions::Find(std::string_view check, const Asset& asset,

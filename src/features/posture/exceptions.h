@@ -42,6 +42,20 @@ class Exceptions {
   static Result<Exceptions> Parse(std::string_view yaml, const std::string& origin, int64_t now);
   Exceptions() = default;
 
+  // One that is kept elsewhere (a server's records). Globs as above; `where` names it in warnings;
+  // an expired one covers nothing.
+  struct Given {
+    std::string check, ns, kind, name, image;
+    std::vector<std::pair<std::string, std::string>> labels;
+    Excused excused;
+    bool expired = false;
+    std::string where;
+  };
+  void Add(Given exception);
+  // Objects may except themselves from these checks, in these namespaces (none: in all).
+  void AllowAnnotations(std::vector<std::string> checks, std::vector<std::string> namespaces,
+                        int64_t now);
+
   // What covers a finding of `check` in `object`; `image` is that of the container concerned, empty
   // if none is. The first of several in the file wins.
   std::optional<Excused> Find(std::string_view check, const Asset& asset, const Value& object,
@@ -54,12 +68,7 @@ class Exceptions {
   std::vector<std::string> Warnings() const;
 
  private:
-  struct Rule {
-    std::string check, ns, kind, name, image;
-    std::vector<std::pair<std::string, std::string>> labels;
-    Excused excused;
-    bool expired = false;
-    std::string where;  // "exceptions.yaml:3"
+  struct Rule : Given {
     std::shared_ptr<std::atomic<bool>> used = std::make_shared<std::atomic<bool>>(false);
   };
   std::vector<Rule> rules_;

@@ -258,19 +258,16 @@ void LiveInspection::Settle() {
 void LiveInspection::RunRelated() {
   Arena arena(1 << 16);
   Inventory inventory(checks_, check_options_.templates);
-  std::vector<Known*> kept_of;
   for (auto& [key, known] : objects_) {
     if (known.kept.empty()) continue;
     auto value = ParseJson(known.kept, arena, {.borrow_text = true});
     if (!value) continue;
     const Value* kept = arena.New<Value>(*value);
     bool workload = kube::FindPodTemplate(*kept, check_options_.templates).has_value();
-    inventory.Add(*kept, workload, "", {}, nullptr);
-    if (inventory.kept().size() > kept_of.size()) kept_of.push_back(&known);
+    inventory.Add(*kept, workload, key, {}, nullptr);  // its "file" is how it is found again
   }
   inventory.Finish();
-  for (size_t i = 0; i < inventory.kept().size(); ++i) {
-    const Inventory::Kept& kept = inventory.kept()[i];
+  for (const Inventory::Kept& kept : inventory.kept()) {
     kube::Object object(kept.object);
     bool is_namespace = object.kind() == "Namespace";
     std::string ns = is_namespace ? object.name() : std::string(object.ns());
@@ -281,7 +278,7 @@ void LiveInspection::RunRelated() {
     Findings findings;
     checker_.RunRelated({.object = &kept.object}, inventory.Peers(ns), inventory.Cluster(),
                         complete, findings, by_check_);
-    Known& known = *kept_of[i];
+    Known& known = objects_.at(kept.file);
     std::vector<Count> counts = TakeCounts();
     Arena scratch(1 << 12);
     Replace(known, known.related, findings, scratch);

@@ -28,6 +28,7 @@ class Vault;
 class Pipeline;
 class Inventory;
 class Scheduler;
+class Config;
 
 struct Services {
   store::StateStore& state;
@@ -37,6 +38,7 @@ struct Services {
   api::Api& api;
   Inventory& inventory;
   Scheduler& scheduler;
+  Config& config;
   Catalog& catalog;
   Metrics& metrics;
   std::string data_folder;

@@ -1,0 +1,125 @@
+#include "features/posture/server/feature.h"
+
+#include "base/check.h"
+#include "features/posture/server/live_posture.h"
+#include "features/posture/server/routes.h"
+#include "platform/config/config.h"
+#include "platform/schedule/schedule.h"
+
+namespace bulwark::posture {
+
+namespace {
+
+void AddMessages(Catalog& catalog) {
+  const std::pair<std::string_view, Text> messages[] = {
+      {"posture.finding.opened",
+       {"{check} fails at {kind} {namespace}/{name}", "{kind} {namespace}/{name} 未通过 {check}"}},
+      {"posture.finding.reopened",
+       {"{check} fails again at {kind} {namespace}/{name}",
+        "{kind} {namespace}/{name} 再次未通过 {check}"}},
+      {"posture.finding.closed",
+       {"{check} no longer fails at {kind} {namespace}/{name}",
+        "{kind} {namespace}/{name} 已不再违反 {check}"}},
+      {"posture.finding.excepted",
+       {"{check} at {kind} {namespace}/{name} is excepted",
+        "{kind} {namespace}/{name} 的 {check} 已列为例外"}},
+      {"posture.finding.unexcepted",
+       {"{check} at {kind} {namespace}/{name} is no longer excepted",
+        "{kind} {namespace}/{name} 的 {check} 不再是例外"}},
+      {"posture.exception.requested",
+       {"{user} asked for an exception from {check}: {reason}",
+        "{user} 申请 {check} 的例外：{reason}"}},
+      {"posture.exception.approved",
+       {"{user} approved an exception from {check}", "{user} 批准了 {check} 的例外"}},
+      {"posture.exception.refused",
+       {"{user} refused an exception from {check}", "{user} 拒绝了 {check} 的例外"}},
+      {"posture.exception.withdrawn",
+       {"{user} withdrew an exception from {check}", "{user} 撤回了 {check} 的例外"}},
+      {"posture.exception.expired", {"An exception from {check} expired", "{check} 的例外已到期"}},
+      {"posture.exception.deleted",
+       {"{user} deleted an exception from {check}", "{user} 删除了 {check} 的例外"}},
+      {"posture.running",
+       {"an inspection of that cluster is running already", "该集群的巡检正在进行"}},
+      {"exception.invalid", {"{field}: {why}", "{field}：{why}"}},
+      {"exception.not_found", {"no such exception", "没有这个例外"}},
+      {"exception.state",
+       {"cannot {step} an exception that is {state}", "例外处于 {state} 状态，不能执行 {step}"}},
+      {"exception.own", {"somebody else must approve one's own request", "自己的申请须由他人批准"}},
+  };
+  for (const auto& [id, text] : messages) catalog.Add(std::string(id), text);
+}
+
+class Posture : public Feature {
+ public:
+  Posture(Services& services, CheckSet checks, PostureOptions options)
+      : checks_(std::move(checks)), live_(services, checks_), services_(services) {
+    AddMessages(services.catalog);
+    routes_ = AddPostureRoutes(services, live_, std::move(options.others_may_approve));
+    services.inventory.AddListener(&live_);
+    services.scheduler.Register("posture",
+                                [this](const Scheduler::Run& run) { return RunScheduled(run); });
+  }
+
+  std::string name() const override { return "posture"; }
+  Result<> Start() override {
+    live_.Start();
+    return Ok();
+  }
+  void Stop() override { live_.Stop(); }
+  LivePosture& live() { return live_; }
+
+ private:
+  Result<std::string> RunScheduled(const Scheduler::Run& run) {
+    std::vector<std::string> clusters;
+    if (!run.cluster.empty()) {
+      clusters.push_back(run.cluster);
+    } else {
+      for (const Cluster& cluster : services_.inventory.Clusters()) clusters.push_back(cluster.id);
+    }
+    std::string outcome;
+    for (const std::string& cluster : clusters) {
+      Report report = BW_TRY(live_.Run(cluster, "schedule:" + run.schedule, run.stop));
+      outcome += (outcome.empty() ? "" : "; ") + report.target + ": " +
+                 std::to_string(report.total.Score()) + "/100, " +
+                 std::to_string(report.total.failed) + " open";
+    }
+    return outcome;
+  }
+
+  CheckSet checks_;
+  LivePosture live_;
+  std::shared_ptr<void> routes_;
+  Services& services_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Feature>> MakePosture(Services& services, PostureOptions options) {
+  CheckSet checks = BW_TRY(CheckSet::BuiltIn());
+  for (const std::string& folder : options.check_folders) BW_TRY(checks.AddFolder(folder));
+  for (const store::Collection* collection :
+       {&FindingsCollection(), &ExceptionsCollection(), &InspectionsCollection(),
+        &InspectedCollection(), &TrendsCollection(), &RunsCollection()}) {
+    BW_TRY(services.state.Define(*collection));
+  }
+  return std::unique_ptr<Feature>(
+      std::make_unique<Posture>(services, std::move(checks), std::move(options)));
+}
+
+void AddPostureConfig(Config& config, Feature& feature) {
+  auto* posture = dynamic_cast<Posture*>(&feature);
+  BW_CHECK(posture != nullptr);
+  ExceptionBook& book = posture->live().exceptions();
+  config.Register(
+      {.kind = "Exception",
+       .collection = std::string(kExceptions),
+       .noun = "exceptions",
+       .fields = {"check", "cluster", "namespace", "kind", "name", "image", "labels", "reason",
+                  "expires"},
+       .exported = store::Query::Equals("state", "approved"),
+       .make = [&book](std::string_view name, const Value& spec, const Value& old,
+                       Arena& arena) { return book.FromSpec(name, spec, old, arena); },
+       .changed = [posture](std::string_view) { posture->live().ExceptionsChanged(); }});
+}
+
+}  // namespace bulwark::posture

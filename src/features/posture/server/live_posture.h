@@ -1,0 +1,108 @@
+#pragma once
+
+// The inspection of every cluster of a server, as it changes: the inventory tells of objects, live
+// inspections judge them, the findings' book keeps what came out. Beside findings it keeps
+//   inspections  a record a cluster: score, counts by severity, category, namespace, check, control
+//   inspected    a record an asset that was judged: its score and counts
+//   trends       a record a cluster and day: score, open findings, how many opened and closed
+//   runs         a record a full inspection: by whom, when, how it came out
+//
+// A full inspection (Run) reads the cluster anew, beside the watches, and is compared with what the
+// watches have led to: a difference is logged, counted and shown, for it would be a change that was
+// missed.
+//
+// Thread-safe.
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "features/posture/check_set.h"
+#include "features/posture/live.h"
+#include "features/posture/server/exception_book.h"
+#include "features/posture/server/findings_book.h"
+#include "model/report.h"
+#include "platform/inventory/inventory.h"
+#include "platform/service/service.h"
+
+namespace bulwark::posture {
+
+inline constexpr std::string_view kInspections = "inspections";
+inline constexpr std::string_view kInspected = "inspected";
+inline constexpr std::string_view kTrends = "trends";
+inline constexpr std::string_view kRuns = "runs";
+const store::Collection& InspectionsCollection();
+const store::Collection& InspectedCollection();
+const store::Collection& TrendsCollection();
+const store::Collection& RunsCollection();
+
+class LivePosture : public AssetListener {
+ public:
+  LivePosture(Services& services, const CheckSet& checks);
+  ~LivePosture() override;
+
+  void Start();
+  void Stop();
+
+  // A full inspection of a cluster, whose report is returned; recorded in "runs".
+  Result<Report> Run(const std::string& cluster, std::string_view by, std::stop_token stop);
+  // The same in the background; the key of the record.
+  Result<std::string> StartRun(const std::string& cluster, std::string_view by);
+
+  ExceptionBook& exceptions() { return exceptions_; }
+  // They were changed in the store; findings follow in a moment.
+  void ExceptionsChanged();
+  const CheckSet& checks() const { return checks_; }
+
+  // AssetListener
+  bool Wants(const kube::Resource& resource) const override;
+  void OnCluster(const Cluster& cluster, const kube::Client& client) override;
+  void OnPut(const Cluster& cluster, const kube::Resource& resource, const Value& object,
+             std::string_view text) override;
+  void OnDelete(const Cluster& cluster, const kube::Resource& resource, std::string_view ns,
+                std::string_view name) override;
+  void OnSynced(const Cluster& cluster) override;
+  void OnUnreadable(const Cluster& cluster, const kube::Resource& resource, std::string_view ns,
+                    const Error& error) override;
+  void OnRemoved(const Cluster& cluster) override;
+
+ private:
+  class Watched;  // one cluster
+
+  std::shared_ptr<Watched> Find(const std::string& cluster) const;
+  void Work(std::stop_token stop);
+  void ApplyExceptions();
+  void WriteScores(Watched& watched);
+  Result<Report> Inspect(const std::string& cluster, std::stop_token stop);
+  Result<Report> RunAs(const std::string& key, const std::string& cluster, std::string_view by,
+                       std::stop_token stop);
+
+  Services& services_;
+  const CheckSet& checks_;
+  FindingsBook book_;
+  ExceptionBook exceptions_;
+  Counter& drift_;
+
+  mutable std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<Watched>> clusters_;
+  std::map<std::string, FindingsBook::Moves> moves_;  // not yet in a trend
+  bool exceptions_changed_ = true;
+  struct Background {
+    std::shared_ptr<std::atomic<bool>> done;
+    std::jthread thread;
+  };
+  std::vector<Background> runs_;
+  std::set<std::string> running_;  // clusters
+  std::jthread worker_;
+  std::condition_variable_any wake_;
+};
+
+}  // namespace bulwark::posture

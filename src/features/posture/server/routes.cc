@@ -1,0 +1,659 @@
+#include "features/posture/server/routes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "features/posture/fix.h"
+#include "formats/diff.h"
+#include "formats/json.h"
+#include "formats/yaml_write.h"
+#include "kube/object.h"
+#include "model/output/output.h"
+#include "model/record.h"
+#include "platform/api/api.h"
+
+namespace bulwark::posture {
+
+namespace {
+
+using api::Request;
+using api::Response;
+
+constexpr std::string_view kFindingSchema = R"({"type":"object",
+  "required":["id","check","severity","status","asset","title","message"],
+  "properties":{"id":{"type":"string"},"check":{"type":"string"},"category":{"type":"string"},
+  "severity":{"$ref":"#/components/schemas/Severity"},
+  "status":{"type":"string","enum":["open","excepted","closed"]},
+  "state":{"type":"string","enum":["fail","error"]},
+  "asset":{"$ref":"#/components/schemas/Asset"},"workload":{"type":"string"},
+  "path":{"type":"string"},"value":{"type":"string"},"container":{"type":"string"},
+  "args":{"type":"object"},"labels":{"type":"array","items":{"type":"string"}},
+  "images":{"type":"array","items":{"type":"string"}},
+  "controls":{"type":"array","items":{"type":"string"}},"fixable":{"type":"boolean"},
+  "exception":{"type":"object"},"firstSeen":{"type":"string","format":"date-time"},
+  "lastSeen":{"type":"string","format":"date-time"},"closedAt":{"type":"string","format":"date-time"},
+  "reopened":{"type":"integer"},"title":{"type":"string"},"message":{"type":"string"},
+  "description":{"type":"string"},"why":{"type":"string"},"remedy":{"type":"string"},
+  "mitre":{"type":"array","items":{"type":"string"}}}})";
+
+constexpr std::string_view kScoreProperties =
+    R"("score":{"type":"integer"},"passed":{"type":"integer"},
+  "failed":{"type":"integer"},"errors":{"type":"integer"},"excepted":{"type":"integer"},
+  "bySeverity":{"type":"object","additionalProperties":{"type":"integer"}})";
+
+std::string Object(std::string_view properties) {
+  return fmt::format(R"({{"type":"object","properties":{{{}}}}})", properties);
+}
+
+// The finding that a record is, as far as its message needs it.
+Finding FindingOf(const Value& record) {
+  Finding f;
+  f.check = record.StringAt("check");
+  f.status = record.StringAt("state") == "error" ? Status::kError : Status::kFail;
+  f.asset = AssetOf(record["asset"]);
+  f.evidence.path = record.StringAt("path");
+  f.evidence.value = record.StringAt("value");
+  f.evidence.container = record.StringAt("container");
+  Value args = record["args"];
+  for (const Value::Entry& arg : args.entries()) {
+    f.args.emplace_back(arg.key.AsString(), arg.value.IsString() ? arg.value.AsString() : "");
+  }
+  return f;
+}
+
+Value Strings(const std::vector<std::string>& texts, Arena& arena) {
+  std::vector<Value> values;
+  for (const std::string& text : texts) values.push_back(Value::String(arena, text));
+  return Value::Array(arena, values);
+}
+
+Value SummaryOf(const CheckInfo& info, Language language, Arena& arena) {
+  MapBuilder out(arena);
+  auto text = [&](const Text& t) { return Value::String(arena, t.In(language)); };
+  out.Add("id", Value::String(arena, info.id));
+  out.Add("severity", Value::String(SeverityName(info.severity)));
+  out.Add("category", Value::String(arena, info.category));
+  out.Add("title", text(info.title)).Add("description", text(info.description));
+  out.Add("why", text(info.why)).Add("remedy", text(info.remedy));
+  out.Add("mitre", Strings(info.mitre, arena));
+  MapBuilder controls(arena);
+  for (const auto& [framework, ids] : info.controls) {
+    controls.Add(Value::String(arena, framework), Strings(ids, arena));
+  }
+  out.Add("controls", controls.Finish());
+  out.Add("fixable", Value::Bool(info.has_fix));
+  out.Add("origin", Value::String(arena, info.origin));
+  return out.Finish();
+}
+
+// What of several clusters' records ({name: {passed, …}}) stands under one name, added up.
+struct Sums {
+  std::map<std::string, Tally> by_name;
+  void Add(const Value& by) {
+    for (const Value::Entry& entry : by.entries()) {
+      Tally& tally = by_name[std::string(entry.key.AsString())];
+      auto number = [&](std::string_view name) {
+        return static_cast<uint64_t>(entry.value[name].ToInt().value_or(0));
+      };
+      tally.passed += number("passed");
+      tally.failed += number("failed");
+      tally.errors += number("errors");
+      tally.excused += number("excepted");
+    }
+  }
+};
+
+void AddCounts(const Tally& tally, MapBuilder& out) {
+  out.Add("passed", Value::Uint(tally.passed));
+  out.Add("failed", Value::Uint(tally.failed));
+  out.Add("errors", Value::Uint(tally.errors));
+  out.Add("excepted", Value::Uint(tally.excused));
+}
+
+class Routes {
+ public:
+  Routes(Services& services, LivePosture& posture,
+         std::function<bool(const std::string&)> others_may_approve)
+      : services_(services),
+        posture_(posture),
+        others_may_approve_(std::move(others_may_approve)) {}
+
+  void AddAll() {
+    api::Api& api = services_.api;
+    api.AddSchema("Finding", std::string(kFindingSchema));
+    api.AddSchema("Exception", Object(R"("id":{"type":"string"},"check":{"type":"string"},
+      "state":{"type":"string","enum":["requested","approved","refused","withdrawn","expired"]},
+      "reason":{"type":"string"},"requestedBy":{"type":"string"},"covers":{"type":"integer"})"));
+    api.AddSchema("ExceptionRequest", std::string(ExceptionRequestSchema()));
+    api.AddSchema("Inspection",
+                  Object(fmt::format(R"("cluster":{{"type":"string"}},{})", kScoreProperties)));
+    api.AddSchema("Run",
+                  Object(fmt::format(R"("id":{{"type":"string"}},"state":{{"type":"string"}},{})",
+                                     kScoreProperties)));
+    api.AddSchema("Check", Object(R"("id":{"type":"string"},"severity":{"type":"string"},
+      "category":{"type":"string"},"title":{"type":"string"},"failed":{"type":"integer"})"));
+
+    api.AddCollection(
+        {.path = "/api/v1/findings",
+         .collection = std::string(kFindings),
+         .tag = "findings",
+         .id = "Finding",
+         .permission = "findings.read",
+         .schema = "Finding",
+         .labels = true,
+         .csv_columns = {"id", "severity", "status", "check", "title", "message", "asset.cluster",
+                         "asset.kind", "asset.namespace", "asset.name", "container", "path",
+                         "value", "firstSeen", "lastSeen", "closedAt"},
+         .render = [this](const Request& r, const store::Record& record, Value body, Arena& arena,
+                          Value& out) { RenderFinding(r, record, body, arena, out); }});
+    api.AddCollection(
+        {.path = "/api/v1/inspections/workloads",
+         .collection = std::string(kInspected),
+         .tag = "inspections",
+         .id = "InspectedWorkload",
+         .permission = "inspections.read",
+         .schema = "Inspection",
+         .labels = true,
+         .csv_columns = {"asset.cluster", "asset.kind", "asset.namespace", "asset.name", "score",
+                         "passed", "failed", "errors", "excepted"}});
+    api.AddCollection({.path = "/api/v1/runs",
+                       .collection = std::string(kRuns),
+                       .tag = "inspections",
+                       .id = "Run",
+                       .permission = "inspections.read",
+                       .schema = "Run"});
+    api.AddCollection(
+        {.path = "/api/v1/exceptions",
+         .collection = std::string(kExceptions),
+         .tag = "exceptions",
+         .id = "Exception",
+         .permission = "exceptions.read",
+         .schema = "Exception",
+         .csv_columns = {"id", "check", "state", "cluster", "namespace", "kind", "name", "reason",
+                         "requestedBy", "requestedAt", "decidedBy", "decidedAt", "expires"},
+         .render = [this](const Request&, const store::Record& record, Value body, Arena& arena,
+                          Value& out) { RenderException(record, body, arena, out); }});
+
+    Get("/api/v1/findings/{id}/fix", "getFindingFix", "findings", "The change that fixes a finding",
+        "findings.read", [this](Request& r) { return Fix(r); });
+    Get("/api/v1/checks", "listChecks", "checks", "Every check, with how it came out",
+        "findings.read", [this](Request& r) { return Checks(r); });
+    Get("/api/v1/checks/{check}", "getCheck", "checks", "A check", "findings.read",
+        [this](Request& r) { return OneCheck(r); });
+    Get("/api/v1/frameworks", "listFrameworks", "checks", "Frameworks and their controls",
+        "findings.read", [this](Request& r) { return Frameworks(r); });
+    Get("/api/v1/frameworks/{framework}", "getFramework", "checks", "A framework's controls",
+        "findings.read", [this](Request& r) { return OneFramework(r); });
+    Get("/api/v1/inspections", "listInspections", "inspections", "How each cluster stands",
+        "inspections.read", [this](Request& r) { return Inspections(r); },
+        {{.name = "cluster", .description = "Its id"}});
+    Get("/api/v1/trends", "listTrends", "inspections", "How a cluster did, day by day",
+        "inspections.read", [this](Request& r) { return Trends(r); },
+        {{.name = "cluster", .description = "Its id; all where absent"},
+         {.name = "days",
+          .description = "How many",
+          .schema = R"({"type":"integer","minimum":1,"maximum":400,"default":30})"}});
+    Get("/api/v1/inspections/report", "getInspectionReport", "inspections",
+        "A full inspection's report, to keep", "inspections.run",
+        [this](Request& r) { return Report(r); },
+        {{.name = "cluster", .description = "Its id", .required = true},
+         {.name = "format",
+          .description = "Of the report",
+          .schema =
+              R"({"type":"string","enum":["html","json","sarif","junit","markdown","csv"],"default":"html"})"}});
+    Post("/api/v1/inspections/run", "runInspection", "inspections", "Inspect a cluster now",
+         "inspections.run", R"({"type":"object","required":["cluster"],"properties":{"cluster":
+         {"type":"string","minLength":1}},"additionalProperties":false})",
+         [this](Request& r) { return RunNow(r); });
+    Post("/api/v1/exceptions", "requestException", "exceptions", "Ask for an exception",
+         "exceptions.request", "ExceptionRequest", [this](Request& r) { return Ask(r, r.body); });
+    Post("/api/v1/findings/{id}/exception", "exceptFinding", "exceptions",
+         "Ask for an exception for one finding's check at its object", "exceptions.request",
+         R"({"type":"object","required":["reason"],"additionalProperties":false,"properties":{
+         "reason":{"type":"string","minLength":1,"maxLength":2000},"expires":{"type":"string"},
+         "scope":{"type":"string","enum":["object","namespace","cluster","everywhere"],"default":"object"},
+         "approve":{"type":"boolean"}}})",
+         [this](Request& r) { return ExceptFinding(r); });
+    for (std::string_view step : {"approve", "refuse", "withdraw"}) {
+      Post(
+          fmt::format("/api/v1/exceptions/{{id}}/{}", step), fmt::format("{}Exception", step),
+          "exceptions", fmt::format("Exceptions: {}", step),
+          step == "withdraw" ? "exceptions.request" : "exceptions.approve",
+          R"({"type":"object","additionalProperties":false,"properties":{"comment":{"type":"string","maxLength":2000}}})",
+          [this, step](Request& r) { return Decide(r, step); });
+    }
+    api.Add({.method = "DELETE",
+             .path = "/api/v1/exceptions/{id}",
+             .id = "deleteException",
+             .tag = "exceptions",
+             .summary = "Delete an exception",
+             .permission = "exceptions.approve",
+             .status = 204,
+             .handler = [this](Request& r) -> Result<Response> {
+               BW_TRY(MayTouchException(r, "exceptions.approve"));
+               BW_TRY(posture_.exceptions().Delete(r.Param("id"), r.principal.id));
+               return Response::NoContent();
+             }});
+  }
+
+ private:
+  void Get(std::string path, std::string id, std::string tag, std::string summary,
+           std::string permission, api::Handler handler,
+           std::vector<api::Parameter> parameters = {}) {
+    services_.api.Add({.method = "GET",
+                       .path = std::move(path),
+                       .id = std::move(id),
+                       .tag = std::move(tag),
+                       .summary = std::move(summary),
+                       .permission = std::move(permission),
+                       .parameters = std::move(parameters),
+                       .response = R"({"type":"object"})",
+                       .handler = std::move(handler)});
+  }
+  void Post(std::string path, std::string id, std::string tag, std::string summary,
+            std::string_view permission, std::string request, api::Handler handler) {
+    services_.api.Add({.method = "POST",
+                       .path = std::move(path),
+                       .id = std::move(id),
+                       .tag = std::move(tag),
+                       .summary = std::move(summary),
+                       .permission = std::string(permission),
+                       .request = std::move(request),
+                       .response = R"({"type":"object"})",
+                       .handler = std::move(handler)});
+  }
+
+  // --- Findings
+
+  void RenderFinding(const Request& r, const store::Record&, const Value& body, Arena& arena,
+                     Value& out) const {
+    const Check* check = posture_.checks().Find(body.StringAt("check"));
+    MapBuilder all(arena);
+    for (const Value::Entry& entry : body.entries()) all.Add(entry.key, entry.value);
+    if (check != nullptr) {
+      const CheckInfo& info = check->info;
+      all.Add("title", Value::String(arena, info.title.In(r.language)));
+      all.Add("message", Value::String(arena, MessageOf(info, FindingOf(body), r.language)));
+      if (r.path.contains("key") || r.path.contains("id")) {
+        all.Add("description", Value::String(arena, info.description.In(r.language)));
+        all.Add("why", Value::String(arena, info.why.In(r.language)));
+        all.Add("remedy", Value::String(arena, info.remedy.In(r.language)));
+        all.Add("mitre", Strings(info.mitre, arena));
+      }
+    } else {
+      // Of a check that is no more.
+      all.Add("title", body["check"]).Add("message", body["path"]);
+    }
+    out = all.Finish();
+  }
+
+  // The record of a finding that the principal may see.
+  Result<Value> FindingFor(Request& r, Arena& arena) {
+    auto record = BW_TRY(services_.state.Get(kFindings, r.Param("id")));
+    if (!record) return Error(Code::kNotFound, "finding.not_found", "no such finding");
+    Value body = BW_TRY(ParseJson(arena.Copy(record->body), arena, {.borrow_text = true}));
+    Value asset = body["asset"];
+    BW_TRY(r.Require("findings.read", asset.StringAt("cluster"), asset.StringAt("namespace")));
+    return body;
+  }
+
+  Result<Response> Fix(Request& r) {
+    Arena arena;
+    Value record = BW_TRY(FindingFor(r, arena));
+    const CheckSet& checks = posture_.checks();
+    const Check* check = checks.Find(record.StringAt("check"));
+    if (check == nullptr || !check->info.has_fix)
+      return Error(Code::kNotFound, "finding.no_fix", "there is no fix that a program can make");
+    Asset asset = AssetOf(record["asset"]);
+    std::string text = BW_TRY(services_.inventory.Object(asset));
+    Value object = BW_TRY(ParseJson(text, arena, {.drop_nulls = true, .borrow_text = true}));
+    Checker checker(checks, {.cluster = asset.cluster});
+    auto index = static_cast<size_t>(check - checks.checks().data());
+    PlannedFix plan = PlanFix(checks, checker, index, object, arena);
+    if (plan.edits.empty())
+      return Error(Code::kNotFound, "finding.no_fix", "the fix does not help this object");
+    // What the server fills in is not what people write.
+    auto shown = [&](const Value& of) {
+      MapBuilder out(arena);
+      for (const Value::Entry& entry : of.entries()) {
+        if (entry.key.AsString() == "status") continue;
+        if (entry.key.AsString() != "metadata") {
+          out.Add(entry.key, entry.value);
+          continue;
+        }
+        MapBuilder metadata(arena);
+        for (const Value::Entry& field : entry.value.entries()) {
+          std::string_view name = field.key.AsString();
+          if (name == "name" || name == "namespace" || name == "labels" || name == "annotations")
+            metadata.Add(field.key, field.value);
+        }
+        out.Add("metadata", metadata.Finish());
+      }
+      return ToYaml(out.Finish());
+    };
+    std::string before = shown(object), after = shown(plan.fixed);
+    std::string file = AsciiLower(asset.kind) + "-" + asset.name + ".yaml";
+    MapBuilder out(arena);
+    out.Add("diff",
+            Value::String(arena, UnifiedDiff(before, after,
+                                             {.old_name = "a/" + file, .new_name = "b/" + file})));
+    out.Add("fixed", Value::String(arena, after));
+    out.Add("closes", Value::Uint(plan.failures_closed));
+    return Response::Json(ToJson(out.Finish()));
+  }
+
+  // --- Checks and frameworks
+
+  // The clusters' records that the principal may see in full.
+  Result<std::vector<Value>> VisibleInspections(const Request& r, std::string_view only,
+                                                Arena& arena) const {
+    std::vector<Value> out;
+    BW_TRY(services_.state.Scan(
+        kInspections, store::Query::All(), [&](const store::Record& record) -> Result<> {
+          if (!only.empty() && record.key != only) return Ok();
+          if (!r.principal.May("inspections.read", record.key, "")) return Ok();
+          out.push_back(BW_TRY(ParseJson(arena.Copy(record.body), arena, {.borrow_text = true})));
+          return Ok();
+        }));
+    return out;
+  }
+
+  Result<Response> Checks(Request& r) {
+    Arena arena;
+    Sums sums;
+    for (const Value& inspection :
+         BW_TRY(VisibleInspections(r, r.Query("cluster").value_or(""), arena)))
+      sums.Add(inspection["byCheck"]);
+    std::vector<Value> items;
+    for (const Check& check : posture_.checks().checks()) {
+      MapBuilder out(arena);
+      Value summary = SummaryOf(check.info, r.language, arena);
+      for (const Value::Entry& entry : summary.entries()) out.Add(entry.key, entry.value);
+      auto tally = sums.by_name.find(check.info.id);
+      AddCounts(tally == sums.by_name.end() ? Tally() : tally->second, out);
+      items.push_back(out.Finish());
+    }
+    MapBuilder root(arena);
+    root.Add("items", Value::Array(arena, items));
+    return Response::Json(ToJson(root.Finish()));
+  }
+
+  Result<Response> OneCheck(Request& r) {
+    const Check* check = posture_.checks().Find(r.Param("check"));
+    if (check == nullptr) return Error(Code::kNotFound, "check.not_found", "no such check");
+    Arena arena;
+    return Response::Json(ToJson(SummaryOf(check->info, r.language, arena)));
+  }
+
+  Value FrameworkOf(const Framework& framework, const Request& r, const Sums& sums, Arena& arena) {
+    std::vector<Value> controls;
+    Tally total;
+    uint64_t passing = 0, failing = 0, silent = 0;
+    for (const Control& control : framework.controls) {
+      MapBuilder out(arena);
+      out.Add("id", Value::String(arena, control.id));
+      out.Add("title", Value::String(arena, control.title.In(r.language)));
+      std::vector<std::string> checks;
+      for (const Check& check : posture_.checks().checks()) {
+        auto ids = check.info.controls.find(framework.id);
+        if (ids != check.info.controls.end() &&
+            std::find(ids->second.begin(), ids->second.end(), control.id) != ids->second.end())
+          checks.push_back(check.info.id);
+      }
+      auto tally = sums.by_name.find(framework.id + "/" + control.id);
+      Tally of = tally == sums.by_name.end() ? Tally() : tally->second;
+      bool judged = of.total() != 0;
+      std::string_view state = checks.empty()               ? "manual"
+                               : !judged                    ? "n/a"
+                               : of.failed + of.errors != 0 ? "fail"
+                                                            : "pass";
+      (state == "pass" ? passing : state == "fail" ? failing : silent) += 1;
+      out.Add("status", Value::String(state));
+      out.Add("checks", Strings(checks, arena));
+      AddCounts(of, out);
+      total.Merge(of);
+      controls.push_back(out.Finish());
+    }
+    MapBuilder out(arena);
+    out.Add("id", Value::String(arena, framework.id));
+    out.Add("version", Value::String(arena, framework.version));
+    out.Add("url", Value::String(arena, framework.url));
+    out.Add("title", Value::String(arena, framework.title.In(r.language)));
+    out.Add("passing", Value::Uint(passing)).Add("failing", Value::Uint(failing));
+    out.Add("notAssessed", Value::Uint(silent));
+    AddCounts(total, out);
+    out.Add("controls", Value::Array(arena, controls));
+    return out.Finish();
+  }
+
+  Result<Sums> ControlSums(const Request& r, Arena& arena) {
+    Sums sums;
+    for (const Value& inspection :
+         BW_TRY(VisibleInspections(r, r.Query("cluster").value_or(""), arena)))
+      sums.Add(inspection["byControl"]);
+    return sums;
+  }
+
+  Result<Response> Frameworks(Request& r) {
+    Arena arena;
+    Sums sums = BW_TRY(ControlSums(r, arena));
+    std::vector<Value> items;
+    for (const Framework& framework : posture_.checks().frameworks()) {
+      MapBuilder out(arena);
+      Value full = FrameworkOf(framework, r, sums, arena);
+      for (const Value::Entry& entry : full.entries()) {
+        if (entry.key.AsString() != "controls") out.Add(entry.key, entry.value);
+      }
+      items.push_back(out.Finish());
+    }
+    MapBuilder root(arena);
+    root.Add("items", Value::Array(arena, items));
+    return Response::Json(ToJson(root.Finish()));
+  }
+
+  Result<Response> OneFramework(Request& r) {
+    Arena arena;
+    for (const Framework& framework : posture_.checks().frameworks()) {
+      if (framework.id != r.Param("framework")) continue;
+      Sums sums = BW_TRY(ControlSums(r, arena));
+      return Response::Json(ToJson(FrameworkOf(framework, r, sums, arena)));
+    }
+    return Error(Code::kNotFound, "framework.not_found", "no such framework");
+  }
+
+  // --- Inspections
+
+  Result<Response> Inspections(Request& r) {
+    Arena arena;
+    std::vector<Value> items =
+        BW_TRY(VisibleInspections(r, r.Query("cluster").value_or(""), arena));
+    MapBuilder root(arena);
+    root.Add("items", Value::Array(arena, items));
+    return Response::Json(ToJson(root.Finish()));
+  }
+
+  Result<Response> Trends(Request& r) {
+    int64_t days = 30;
+    if (auto text = r.Query("days")) {
+      days = std::atoi(text->c_str());
+      if (days < 1 || days > 400)
+        return Error(Code::kInvalid, "trends.days", "days must be from 1 to 400");
+    }
+    std::string cluster = r.Query("cluster").value_or("");
+    Arena arena;
+    std::string since = FormatTime(r.now_us - (days - 1) * 86'400'000'000).substr(0, 10);
+    // Clusters added up: a score is that of all their weights, which the mean of scores is near.
+    struct Day {
+      int64_t score = 0, clusters = 0, open = 0, opened = 0, closed = 0;
+      std::map<std::string, int64_t> by_severity;
+    };
+    std::map<std::string, Day> by_date;
+    auto filter = cluster.empty() ? store::Query::All() : store::Query::Equals("cluster", cluster);
+    BW_TRY(services_.state.Scan(kTrends, filter, [&](const store::Record& record) -> Result<> {
+      Arena scratch(1 << 12);
+      Value body = BW_TRY(ParseJson(record.body, scratch, {.borrow_text = true}));
+      if (body.StringAt("date") < since) return Ok();
+      if (!r.principal.May("inspections.read", body.StringAt("cluster"), "")) return Ok();
+      Day& day = by_date[std::string(body.StringAt("date"))];
+      auto number = [&](std::string_view name) { return body[name].ToInt().value_or(0); };
+      day.score += number("score");
+      day.open += number("open");
+      day.opened += number("opened");
+      day.closed += number("closed");
+      ++day.clusters;
+      Value severities = body["bySeverity"];
+      for (const Value::Entry& s : severities.entries())
+        day.by_severity[std::string(s.key.AsString())] += s.value.ToInt().value_or(0);
+      return Ok();
+    }));
+    std::vector<Value> items;
+    for (const auto& [date, day] : by_date) {
+      MapBuilder severities(arena);
+      for (const auto& [name, count] : day.by_severity)
+        severities.Add(Value::String(arena, name), Value::Int(count));
+      items.push_back(MapBuilder(arena)
+                          .Add("date", Value::String(arena, date))
+                          .Add("score", Value::Int(day.score / std::max<int64_t>(day.clusters, 1)))
+                          .Add("open", Value::Int(day.open))
+                          .Add("opened", Value::Int(day.opened))
+                          .Add("closed", Value::Int(day.closed))
+                          .Add("bySeverity", severities.Finish())
+                          .Finish());
+    }
+    MapBuilder root(arena);
+    root.Add("items", Value::Array(arena, items));
+    return Response::Json(ToJson(root.Finish()));
+  }
+
+  Result<Response> RunNow(Request& r) {
+    std::string cluster(r.body.StringAt("cluster"));
+    BW_TRY(r.Require("inspections.run", cluster, ""));
+    std::string key = BW_TRY(posture_.StartRun(cluster, r.principal.id));
+    Arena arena;
+    MapBuilder out(arena);
+    out.Add("id", Value::String(key)).Add("cluster", Value::String(cluster));
+    out.Add("state", Value::String("running"));
+    return Response::Json(ToJson(out.Finish()), 202);
+  }
+
+  Result<Response> Report(Request& r) {
+    std::string cluster = r.Query("cluster").value_or("");
+    if (cluster.empty()) return Error(Code::kInvalid, "report.cluster", "cluster is missing");
+    BW_TRY(r.Require("inspections.run", cluster, ""));
+    auto format = output::ParseFormat(r.Query("format").value_or("html"));
+    if (!format || *format == output::Format::kTable)
+      return Error(Code::kInvalid, "report.format",
+                   "format must be html, json, sarif, junit, markdown or csv");
+    bulwark::Report report = BW_TRY(posture_.Run(cluster, r.principal.id, {}));
+    struct Kind {
+      std::string_view type, extension;
+    };
+    static const std::map<output::Format, Kind> kinds = {
+        {output::Format::kHtml, {"text/html; charset=utf-8", "html"}},
+        {output::Format::kJson, {"application/json", "json"}},
+        {output::Format::kSarif, {"application/sarif+json", "sarif"}},
+        {output::Format::kJunit, {"application/xml", "xml"}},
+        {output::Format::kMarkdown, {"text/markdown; charset=utf-8", "md"}},
+        {output::Format::kCsv, {"text/csv; charset=utf-8", "csv"}},
+    };
+    const Kind& kind = kinds.at(*format);
+    Response response;
+    response.content_type = kind.type;
+    output::Write(*format, report, {.language = r.language, .csv_bom = true},
+                  [&](std::string_view text) { response.body += text; });
+    response.headers.emplace_back("Content-Disposition",
+                                  fmt::format("attachment; filename=\"bulwark-inspection-{}.{}\"",
+                                              FormatTime(r.now_us).substr(0, 10), kind.extension));
+    return response;
+  }
+
+  // --- Exceptions
+
+  void RenderException(const store::Record& record, const Value& body, Arena& arena,
+                       Value& out) const {
+    MapBuilder all(arena);
+    for (const Value::Entry& entry : body.entries()) all.Add(entry.key, entry.value);
+    auto covers = services_.state.Count(kFindings, store::Query::Equals("exception", record.key));
+    all.Add("covers", Value::Uint(covers.value_or(0)));
+    out = all.Finish();
+  }
+
+  Result<Response> Ask(Request& r, const Value& asked) {
+    // Where it would count must be where one may ask.
+    BW_TRY(r.Require("exceptions.request", asked.StringAt("cluster"), asked.StringAt("namespace")));
+    bool approve = asked["approve"].IsTrue();
+    if (approve) {
+      BW_TRY(
+          r.Require("exceptions.approve", asked.StringAt("cluster"), asked.StringAt("namespace")));
+      if (OthersMayApprove(r)) {
+        return Error(Code::kDenied, "exception.own",
+                     "somebody else must approve one's own request");
+      }
+    }
+    store::Record record = BW_TRY(posture_.exceptions().Request(asked, r.principal.id, approve));
+    Response response = Response::Json(record.body, 201);
+    response.revision = record.revision;
+    return response;
+  }
+
+  Result<Response> ExceptFinding(Request& r) {
+    Arena arena;
+    Value finding = BW_TRY(FindingFor(r, arena));
+    Value asset = finding["asset"];
+    std::string scope(r.body.StringAt("scope", "object"));
+    MapBuilder asked(arena);
+    asked.Add("check", finding["check"]).Add("reason", r.body["reason"]);
+    if (!r.body["expires"].IsNull()) asked.Add("expires", r.body["expires"]);
+    if (!r.body["approve"].IsNull()) asked.Add("approve", r.body["approve"]);
+    if (scope != "everywhere") asked.Add("cluster", asset["cluster"]);
+    if (scope == "object" || scope == "namespace") {
+      if (!asset.StringAt("namespace").empty()) asked.Add("namespace", asset["namespace"]);
+    }
+    if (scope == "object") asked.Add("kind", asset["kind"]).Add("name", asset["name"]);
+    return Ask(r, asked.Finish());
+  }
+
+  bool OthersMayApprove(const Request& r) const {
+    return others_may_approve_ != nullptr && others_may_approve_(r.principal.id);
+  }
+
+  Result<> MayTouchException(Request& r, std::string_view permission) {
+    auto record = BW_TRY(services_.state.Get(kExceptions, r.Param("id")));
+    if (!record) return Error(Code::kNotFound, "exception.not_found", "no such exception");
+    Arena arena;
+    Value body = BW_TRY(ParseJson(record->body, arena, {.borrow_text = true}));
+    BW_TRY(r.Require(permission, body.StringAt("cluster"), body.StringAt("namespace")));
+    // Only one's own can be withdrawn, unless one may decide.
+    if (permission == "exceptions.request" && body.StringAt("requestedBy") != r.principal.id) {
+      BW_TRY(r.Require("exceptions.approve", body.StringAt("cluster"), body.StringAt("namespace")));
+    }
+    return Ok();
+  }
+
+  Result<Response> Decide(Request& r, std::string_view step) {
+    BW_TRY(MayTouchException(r, step == "withdraw" ? "exceptions.request" : "exceptions.approve"));
+    store::Record record = BW_TRY(posture_.exceptions().Decide(
+        r.Param("id"), step, r.principal.id, r.body.StringAt("comment"), !OthersMayApprove(r)));
+    Response response = Response::Json(record.body);
+    response.revision = record.revision;
+    return response;
+  }
+
+  Services& services_;
+  LivePosture& posture_;
+  const std::function<bool(const std::string&)> others_may_approve_;
+};
+
+}  // namespace
+
+std::shared_ptr<void> AddPostureRoutes(
+    Services& services, LivePosture& posture,
+    std::function<bool(const std::string& principal)> others_may_approve) {
+  auto routes = std::make_shared<Routes>(services, posture, std::move(others_may_approve));
+  routes->AddAll();
+  return routes;
+}
+
+}  // namespace bulwark::posture
