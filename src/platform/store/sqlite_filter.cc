@@ -132,17 +132,18 @@ std::string SqlFilter::OnColumn(const Term& term, ColumnType type, const std::st
   return below ? "((" + out + ") AND " + there + ")" : "(" + out + ")";
 }
 
-void BindAll(Statement& statement, const std::vector<CursorValue>& parameters, int first) {
-  for (const CursorValue& parameter : parameters) {
-    if (const auto* integer = std::get_if<int64_t>(&parameter)) {
-      statement.Bind(first, *integer);
-    } else if (const auto* real = std::get_if<double>(&parameter)) {
-      statement.Bind(first, *real);
-    } else {
-      statement.Bind(first, std::string_view(std::get<std::string>(parameter)));
-    }
-    ++first;
+void BindValue(Statement& statement, int at, const CursorValue& value) {
+  if (const auto* integer = std::get_if<int64_t>(&value)) {
+    statement.Bind(at, *integer);
+  } else if (const auto* real = std::get_if<double>(&value)) {
+    statement.Bind(at, *real);
+  } else {
+    statement.Bind(at, std::string_view(std::get<std::string>(value)));
   }
+}
+
+void BindAll(Statement& statement, const std::vector<CursorValue>& parameters, int first) {
+  for (const CursorValue& parameter : parameters) BindValue(statement, first++, parameter);
 }
 
 }  // namespace bulwark::store

@@ -52,6 +52,10 @@ class SqlFilter {
   std::string text_condition_;
 };
 
+// What is bound must live until the statement has run, so no temporaries.
+void BindValue(Statement& statement, int at, const CursorValue& value);
+void BindValue(Statement& statement, int at, CursorValue&& value) = delete;
+void BindAll(Statement& statement, std::vector<CursorValue>&& parameters, int first = 1) = delete;
 void BindAll(Statement& statement, const std::vector<CursorValue>& parameters, int first = 1);
 
 }  // namespace bulwark::store

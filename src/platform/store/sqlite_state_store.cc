@@ -719,7 +719,7 @@ Result<> SqliteStateStore::InsertLists(CollectionInfo& info, int64_t id,
       fmt::format("INSERT OR IGNORE INTO l_{} VALUES(?1, ?2, ?3)", info.collection.name)));
   for (const auto& [column, value] : extracted.entries) {
     insert.Bind(1, column);
-    BindAll(insert, {value}, 2);
+    BindValue(insert, 2, value);
     BW_TRY(insert.Bind(3, id).Run());
   }
   return Ok();
