@@ -98,7 +98,9 @@ TEST(Vault, NothingOnDiskReadsAsTheSecret) {
   ASSERT_TRUE(world.vault->Put({"c", "k", "f"}, secret));
   world.vault.reset();
   world.state.reset();
-  for (const std::string& file : *WalkFiles(world.folder.path(), {.hidden = true})) {
+  std::vector<std::string> files = WalkFiles(world.folder.path(), {.hidden = true}).value();
+  EXPECT_FALSE(files.empty());
+  for (const std::string& file : files) {
     std::string bytes = *ReadFile(file);
     EXPECT_THAT(bytes, Not(HasSubstr(secret))) << file;
     EXPECT_THAT(bytes, Not(HasSubstr(Base64Encode(secret).substr(0, 30)))) << file;
