@@ -64,7 +64,7 @@ struct Client::State {
   std::shared_ptr<const net::HttpClient> HttpFor(const Credentials::Proof& proof) {
     std::lock_guard lock(mutex);
     if (http == nullptr || certificate != proof.certificate) {
-      net::HttpOptions o{.tls = config.tls, .proxy = config.proxy};
+      net::HttpOptions o{.tls = config.tls, .proxy = config.proxy, .guard = options.guard};
       if (!proof.certificate_pem.empty()) {
         o.tls.client_certificate_pem = proof.certificate_pem;
         o.tls.client_key_pem = proof.key_pem;

@@ -49,6 +49,8 @@ struct ClientOptions {
   std::chrono::milliseconds max_wait = std::chrono::seconds(30);
   std::chrono::milliseconds timeout = std::chrono::seconds(60);  // of one answer
   size_t max_answer_bytes = size_t{256} << 20;
+  // Where the server and its proxy may stand, for a Config that came from elsewhere.
+  std::shared_ptr<const net::UrlGuard> guard;
 };
 
 // Media types that make a server leave out most of an object. A Table's rows are {cells, object},

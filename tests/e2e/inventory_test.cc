@@ -1,0 +1,321 @@
+// The inventory against a real Kubernetes: with the account of its own manifest, through changes,
+// restarts, compaction and faults, it ends up as the cluster is.
+
+#include "platform/inventory/inventory.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "base/files.h"
+#include "base/hash.h"
+#include "base/text.h"
+#include "formats/json.h"
+#include "kube/kubeconfig.h"
+#include "net/test_server.h"
+#include "platform/inventory/asset_record.h"
+#include "platform/inventory/manifest.h"
+#include "platform/pipeline/memory_store.h"
+#include "platform/store/sqlite_state_store.h"
+#include "platform/vault/vault.h"
+#include "tests/cluster/fixture.h"
+
+namespace bulwark {
+namespace {
+
+using namespace std::chrono_literals;
+using store::Query;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using KubeCluster = test::Cluster;
+
+// Waits for a condition, generously.
+bool Eventually(const std::function<bool()>& condition, std::chrono::seconds patience = 60s) {
+  auto until = std::chrono::steady_clock::now() + patience;
+  while (std::chrono::steady_clock::now() < until) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(50ms);
+  }
+  return condition();
+}
+
+// A server's parts below the inventory, in a folder of their own.
+struct World {
+  explicit World(InventoryOptions o = {}) : options(std::move(o)) { Open(); }
+  ~World() { Close(); }
+  void Open() {
+    state = store::OpenSqliteStateStore(folder.File("state.db")).value();
+    vault =
+        vault::Vault::Open(*state, vault::OpenKeyFile({folder.File("master.key")}).value()).value();
+    pipeline = std::make_unique<Pipeline>(events, metrics);
+    inventory = std::make_unique<Inventory>(*state, *pipeline, *vault, metrics, options);
+  }
+  void Close() {
+    inventory.reset();
+    pipeline.reset();
+    vault.reset();
+    state.reset();
+  }
+
+  std::string State(const std::string& id) const {
+    for (const Cluster& c : inventory->Clusters()) {
+      if (c.id == id) return c.state;
+    }
+    return "";
+  }
+  bool WaitFor(const std::string& id, std::string_view wanted) const {
+    return Eventually([&] { return State(id) == wanted; });
+  }
+  Value Asset(Arena& arena, const std::string& key) const {
+    auto record = state->Get("assets", key);
+    if (!record || !*record) return {};
+    return ParseJson((*record)->body, arena).value();
+  }
+  // Keys of what is there, of objects (not images): "apps/Deployment/ns/name".
+  std::set<std::string> Keys(const std::string& id) const {
+    std::set<std::string> out;
+    auto done = state->Scan(
+        "assets",
+        Query::And({Query::Exactly("cluster", id), Query::Not(Query::Equals("gone", "true")),
+                    Query::Not(Query::Equals("kind", "Image"))}),
+        [&](const store::Record& record) -> Result<> {
+          out.insert(record.key.substr(id.size() + 1));
+          return Ok();
+        });
+    EXPECT_TRUE(done) << done.error().ToString();
+    return out;
+  }
+  std::vector<Event> Events(std::string_view verb, std::string_view kind, std::string_view name) {
+    std::vector<Event> out;
+    std::string cursor;
+    do {
+      auto page = events.Search({.cursor = cursor, .limit = 1000, .oldest_first = true});
+      if (!page) break;
+      for (Event& e : page->events) {
+        if (e.kind == "asset" && e.verb == verb && e.target.kind == kind && e.target.name == name) {
+          out.push_back(std::move(e));
+        }
+      }
+      cursor = page->next;
+    } while (!cursor.empty());
+    return out;
+  }
+
+  TempDir folder = TempDir::Make().value();
+  InventoryOptions options;
+  Metrics metrics;
+  store::MemoryEventStore events;
+  std::unique_ptr<store::StateStore> state;
+  std::unique_ptr<vault::Vault> vault;
+  std::unique_ptr<Pipeline> pipeline;
+  std::unique_ptr<Inventory> inventory;
+};
+
+// What kubectl sees of the inventory's kinds.
+std::set<std::string> KeysInCluster(const KubeCluster& cluster) {
+  std::set<std::string> out;
+  test::Output got = cluster.Kubectl(
+      {"get",
+       "namespaces,nodes,serviceaccounts,clusterroles.rbac.authorization.k8s.io,"
+       "clusterrolebindings.rbac.authorization.k8s.io,roles.rbac.authorization.k8s.io,"
+       "rolebindings.rbac.authorization.k8s.io,deployments.apps,statefulsets.apps,daemonsets.apps,"
+       "cronjobs.batch,replicationcontrollers,replicasets.apps,jobs.batch,services,"
+       "ingresses.networking.k8s.io,networkpolicies.networking.k8s.io,pods",
+       "--all-namespaces", "--output=json"});
+  EXPECT_EQ(got.status, 0) << got.err;
+  Arena arena;
+  auto list = ParseJson(got.out, arena);
+  EXPECT_TRUE(list) << list.error().ToString();
+  if (!list) return out;
+  for (const Value& item : (*list)["items"].items()) {
+    std::string_view version = item.StringAt("apiVersion");
+    size_t slash = version.find('/');
+    out.insert(fmt::format("{}/{}/{}/{}",
+                           slash == std::string_view::npos ? "" : version.substr(0, slash),
+                           item.StringAt("kind"), item["metadata"].StringAt("namespace"),
+                           item["metadata"].StringAt("name")));
+  }
+  return out;
+}
+
+kube::Config Admin(const KubeCluster& cluster) {
+  auto config = kube::LoadConfig(
+      {.path = cluster.kubeconfig(), .variable = [](const std::string&) { return std::nullopt; }});
+  EXPECT_TRUE(config) << config.error().ToString();
+  return *std::move(config);
+}
+
+void Apply(const KubeCluster& cluster, std::string_view yaml) {
+  test::Output out = cluster.Kubectl({"apply", "--filename=-"}, yaml);
+  ASSERT_EQ(out.status, 0) << out.err;
+}
+
+void Delete(const KubeCluster& cluster, std::vector<std::string> what) {
+  what.insert(what.begin(), "delete");
+  what.insert(what.end(), {"--wait=false", "--grace-period=0", "--force"});
+  test::Output out = cluster.Kubectl(what);
+  EXPECT_EQ(out.status, 0) << out.err;
+}
+
+// Writes down what it is told.
+class Listener : public AssetListener {
+ public:
+  explicit Listener(std::string wants = "") : wants_(std::move(wants)) {}
+  bool Wants(const kube::Resource& resource) const override {
+    return !wants_.empty() && resource.Name() == wants_;
+  }
+  void OnCluster(const Cluster& cluster, const kube::Client&) override { Say("cluster", cluster); }
+  void OnPut(const Cluster&, const kube::Resource& resource, const Value& object,
+             std::string_view text) override {
+    Arena arena;
+    auto parsed = ParseJson(text, arena);
+    std::lock_guard lock(mutex_);
+    if (!parsed || *parsed != object || object.StringAt("kind") != resource.kind ||
+        object.StringAt("apiVersion") != resource.ApiVersion()) {
+      wrong_.push_back(std::string(text));
+    }
+    there_[fmt::format("{}/{}/{}/{}", resource.group, resource.kind,
+                       object["metadata"].StringAt("namespace"),
+                       object["metadata"].StringAt("name"))] = text;
+  }
+  void OnDelete(const Cluster&, const kube::Resource& resource, std::string_view ns,
+                std::string_view name) override {
+    std::lock_guard lock(mutex_);
+    there_.erase(fmt::format("{}/{}/{}/{}", resource.group, resource.kind, ns, name));
+  }
+  void OnSynced(const Cluster& cluster) override { Say("synced", cluster); }
+  void OnUnreadable(const Cluster& cluster, const kube::Resource& resource, std::string_view,
+                    const Error&) override {
+    Say("unreadable " + resource.Name(), cluster);
+  }
+  void OnRemoved(const Cluster& cluster) override { Say("removed", cluster); }
+
+  std::map<std::string, std::string> There() const {
+    std::lock_guard lock(mutex_);
+    return there_;
+  }
+  std::vector<std::string> Said() const {
+    std::lock_guard lock(mutex_);
+    return said_;
+  }
+  std::vector<std::string> Wrong() const {
+    std::lock_guard lock(mutex_);
+    return wrong_;
+  }
+
+ private:
+  void Say(const std::string& what, const Cluster&) {
+    std::lock_guard lock(mutex_);
+    said_.push_back(what);
+  }
+  const std::string wants_;
+  mutable std::mutex mutex_;
+  std::map<std::string, std::string> there_;
+  std::vector<std::string> said_, wrong_;
+};
+
+InventoryOptions Quick() {
+  InventoryOptions o;
+  o.rediscover = 1s;
+  o.probe = 1s;
+  o.max_wait = 1s;
+  o.watch.max_wait = 1s;
+  return o;
+}
+
+TEST(InventoryE2e, AddedWithTheAccountOfItsManifest) {
+  if (std::string reason = KubeCluster::WhyNot({.controllers = true}); !reason.empty()) {
+    GTEST_SKIP() << reason;
+  }
+  auto cluster = KubeCluster::Start({.controllers = true});
+  ASSERT_TRUE(cluster) << cluster.error().ToString();
+  ASSERT_TRUE(cluster->Seed());
+  Listener listener("secrets");
+  World world(Quick());
+  world.inventory->AddListener(&listener);
+  ASSERT_TRUE(world.inventory->Start());
+
+  auto manifest = inventory::MakeManifest(world.inventory->Kinds());
+  ASSERT_TRUE(manifest);
+  ASSERT_TRUE(WriteFileAtomic(world.folder.File("bulwark-cluster.yaml"), manifest->yaml));
+  // The lines as they are, but for where kubectl is and which cluster it speaks to.
+  test::Output made = test::RunProgram(
+      {"/bin/sh", "-euc",
+       fmt::format("cd '{}'; export KUBECONFIG='{}' PATH='{}':$PATH\n{}", world.folder.path(),
+                   cluster->kubeconfig(), cluster->dir() + "/bin", manifest->commands)});
+  ASSERT_EQ(made.status, 0) << made.err;
+  auto kubeconfig = ReadFile(world.folder.File("bulwark.kubeconfig"), 1 << 20);
+  ASSERT_TRUE(kubeconfig);
+
+  auto added = world.inventory->Add("生产", *kubeconfig);
+  ASSERT_TRUE(added) << added.error().ToString();
+  EXPECT_EQ(added->id.size(), 36U);
+  EXPECT_THAT(added->version, HasSubstr("v1.34."));
+  ASSERT_TRUE(world.WaitFor(added->id, "ready")) << world.State(added->id);
+  auto twice = world.inventory->Add("again", *kubeconfig);
+  ASSERT_FALSE(twice);
+  EXPECT_EQ(twice.error().id(), "inventory.exists");
+
+  // All of it, and only Secrets are out of reach.
+  EXPECT_TRUE(Eventually([&] { return world.Keys(added->id) == KeysInCluster(*cluster); }));
+  EXPECT_THAT(listener.Said(), Contains("unreadable secrets"));
+  EXPECT_THAT(listener.Said(), Contains("synced"));
+  EXPECT_THAT(listener.Wrong(), IsEmpty());
+  auto check = world.inventory->Check(added->id);
+  ASSERT_TRUE(check) << check.error().ToString();
+  size_t refused = 0;
+  for (const ClusterCheck::Kind& kind : check->kinds) {
+    EXPECT_EQ(kind.list && kind.watch, kind.resource.kind != "Secret") << kind.resource.Name();
+    refused += kind.list ? 0 : 1;
+  }
+  EXPECT_EQ(refused, 1U);
+  EXPECT_GE(check->kinds.size(), 18U);
+  Arena arena;
+  auto record = world.state->Get("clusters", added->id);
+  ASSERT_TRUE(record && *record);
+  Value stored = ParseJson((*record)->body, arena).value();
+  EXPECT_EQ(stored["unreadable"][0].StringAt("resource"), "secrets (cluster-wide)");
+  EXPECT_EQ((*record)->body.find("token"), std::string::npos);
+  EXPECT_THAT(*world.vault->Get({"clusters", added->id, "kubeconfig"}), HasSubstr("token"));
+
+  // An object as it is now, without what nobody asked for.
+  auto object = world.inventory->Object(
+      {.cluster = added->id, .version = "v1", .kind = "Namespace", .name = "kube-system"});
+  ASSERT_TRUE(object) << object.error().ToString();
+  EXPECT_THAT(*object, HasSubstr(added->id));
+  EXPECT_THAT(*object, Not(HasSubstr("managedFields")));
+  auto secret = world.inventory->Object({.cluster = added->id,
+                                         .version = "v1",
+                                         .kind = "Secret",
+                                         .ns = "bulwark",
+                                         .name = "bulwark-reader-token"});
+  ASSERT_FALSE(secret);
+  EXPECT_EQ(secret.error().id(), "kube.forbidden");
+
+  // Not by another's leave: taken away, it is noticed, and named.
+  Delete(*cluster, {"clusterrolebinding", "bulwark-reader"});
+
+  // Gone without a trace.
+  ASSERT_TRUE(world.inventory->Remove(added->id));
+  EXPECT_THAT(world.inventory->Clusters(), IsEmpty());
+  EXPECT_EQ(world.state->Count("assets", Query::All()).value(), 0U);
+  EXPECT_EQ(world.state->Count("clusters", Query::All()).value(), 0U);
+  EXPECT_FALSE(*world.vault->Has({"clusters", added->id, "kubeconfig"}));
+  EXPECT_THAT(listener.Said(), Contains("removed"));
+  EXPECT_EQ(world.inventory->Remove(added->id).error().id(), "inventory.no_cluster");
+}
+
+}  // namespace
+}  // namespace bulwark
