@@ -643,7 +643,7 @@ TEST(HttpServer, AClientThatDoesNotReadIsCutOff) {
 }
 
 TEST(HttpServer, AThousandIdleConnections) {
-  auto server = Serve(Echo);
+  auto server = Serve(Echo, {.max_queue = 2000});
   std::vector<Raw> idle;
   for (int i = 0; i < 1000; ++i) {
     idle.emplace_back(server->port());
