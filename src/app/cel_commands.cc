@@ -13,6 +13,7 @@
 #include "lang/cel/env.h"
 #include "lang/cel/expr_value.h"
 #include "lang/cel/ext/kubernetes.h"
+#include "lang/cel/well_known_types.h"
 
 namespace bulwark {
 
@@ -41,6 +42,7 @@ struct Cel {
       options = cel::ext::KubernetesEnvironment(*minor);
     }
     options.container = container;
+    options.types = cel::WellKnownTypes();
     return options;
   }
 };

@@ -471,28 +471,41 @@ std::string EscapeCsvField(std::string_view text) {
   return quote ? '"' + out + '"' : out;
 }
 
-std::string EscapeHtml(std::string_view text) {
+namespace {
+
+std::string EscapeMarkup(std::string_view text, bool xml) {
   std::string out;
   out.reserve(text.size());
   for (size_t at = 0; at < text.size();) {
     CodePoint c = DecodeUtf8(text, at);
+    std::string_view escape;
     switch (c.value) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      default:
-        if (!c.valid || (c.value < 0x20 && !IsAsciiSpace(static_cast<char>(c.value))) ||
-            (c.value >= 0x7f && c.value < 0xa0)) {
-          AppendUtf8(out, kReplacement);
-        } else {
-          out += text.substr(at, c.length);
-        }
+      case '&': escape = "&amp;"; break;
+      case '<': escape = "&lt;"; break;
+      case '>': escape = "&gt;"; break;
+      case '"': escape = "&quot;"; break;
+      case '\'': escape = xml ? "" : "&#39;"; break;
+      case '\n': escape = xml ? "&#10;" : ""; break;
+      case '\t': escape = xml ? "&#9;" : ""; break;
+      default: break;
+    }
+    bool control = c.value < 0x20 || (c.value >= 0x7f && c.value < 0xa0);
+    bool space = !xml && c.value < 0x20 && IsAsciiSpace(static_cast<char>(c.value));
+    if (!escape.empty()) {
+      out += escape;
+    } else if (!c.valid || (control && !space) || (xml && (c.value & 0xfffe) == 0xfffe)) {
+      AppendUtf8(out, kReplacement);
+    } else {
+      out += text.substr(at, c.length);
     }
     at += c.length;
   }
   return out;
 }
+
+}  // namespace
+
+std::string EscapeHtml(std::string_view text) { return EscapeMarkup(text, false); }
+std::string EscapeXml(std::string_view text) { return EscapeMarkup(text, true); }
 
 }  // namespace bulwark

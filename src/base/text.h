@@ -131,6 +131,9 @@ std::string EscapeForTerminal(std::string_view text, bool keep_lines = false);
 std::string EscapeCsvField(std::string_view text);
 // For HTML text and attribute values: & < > " ' escaped, malformed bytes and controls replaced.
 std::string EscapeHtml(std::string_view text);
+// The same for XML 1.0, whose attributes lose line breaks and tabs that are not escaped, and which
+// has no way at all to write the last two code points of each plane: they become U+FFFD too.
+std::string EscapeXml(std::string_view text);
 // In double quotes, as JSON and Go spell it: for naming things in messages. Escapes what
 // EscapeForTerminal does.
 std::string Quote(std::string_view text);

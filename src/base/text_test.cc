@@ -141,6 +141,9 @@ TEST(Text, StrangersTextIsHarmlessWhereItIsShown) {
   EXPECT_EQ(EscapeCsvField("\tx"), "'\tx");
   EXPECT_EQ(EscapeHtml("<a href=\"x\">'&'\x01\xff"),
             "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;\uFFFD\uFFFD");
+  EXPECT_EQ(EscapeHtml("a\n\tb"), "a\n\tb");
+  EXPECT_EQ(EscapeXml("<'a'>\n\tb\r\x01 \"中\" & \xff\uFFFE\uFFFD"),
+            "&lt;'a'&gt;&#10;&#9;b\uFFFD\uFFFD &quot;中&quot; &amp; \uFFFD\uFFFD\uFFFD");
 }
 
 }  // namespace

@@ -33,6 +33,9 @@ PlannedFix PlanFix(const CheckSet& checks, Checker& checker, size_t index, const
 // Fills Report::fixes for the findings that can be fixed in a file; Finding::fixable is set to
 // whether that is so.
 Result<> AddFixes(const CheckSet& checks, const InspectOptions& options, Report& report);
+// What a patch calls a file after "a/" and "b/": relative to the current folder where it is below
+// that, so that `git apply` and `patch -p1` find it there; else relative to the root.
+std::string NameInPatch(const std::string& file);
 // Changes the file, unless it has changed meanwhile.
 Result<> WriteFix(const FileFix& fix);
 

@@ -189,6 +189,19 @@ class FileFixer {
 
 }  // namespace
 
+std::string NameInPatch(const std::string& file) {
+  namespace fs = std::filesystem;
+  fs::path path = fs::path(file).lexically_normal();
+  if (path.is_relative()) return path.generic_string();
+  std::error_code error;
+  fs::path here = fs::current_path(error);
+  if (!error) {
+    fs::path below = path.lexically_relative(here);
+    if (!below.empty() && *below.begin() != "..") return below.generic_string();
+  }
+  return path.relative_path().generic_string();
+}
+
 Result<> AddFixes(const CheckSet& checks, const InspectOptions& options, Report& report) {
   // file → checks that fail in it and have a fix
   std::map<std::string, std::set<std::string>> wanted;
@@ -223,12 +236,13 @@ Result<> AddFixes(const CheckSet& checks, const InspectOptions& options, Report&
     }
     fixed += std::string_view(original).substr(done);
     if (fixed == original) continue;
-    FileFix change{
-        .file = file,
-        .diff = UnifiedDiff(original, fixed, {.old_name = "a/" + file, .new_name = "b/" + file}),
-        .original = original,
-        .fixed = fixed,
-        .replacements = std::move(replacements)};
+    FileFix change{.file = file,
+                   .diff = UnifiedDiff(original, fixed,
+                                       {.old_name = "a/" + NameInPatch(file),
+                                        .new_name = "b/" + NameInPatch(file)}),
+                   .original = original,
+                   .fixed = fixed,
+                   .replacements = std::move(replacements)};
     for (size_t i : findings_of[file]) {
       std::string id = report.findings[i].id;
       if (!fixer.closed().contains(id)) continue;

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <filesystem>
+
 #include "base/files.h"
 #include "features/posture/testing.h"
 
@@ -114,6 +116,16 @@ TEST(Fix, OfEveryBuiltInCheckOnARealManifest) {
   EXPECT_EQ(again.total.failed + fixed.report.fixes[0].findings.size(), fixed.report.total.failed);
   // What was fixed stays fixed: a second round has nothing to do.
   EXPECT_TRUE(FixFile(BuiltInChecks(), *dir, fixed.report.fixes[0].fixed).report.fixes.empty());
+}
+
+TEST(Fix, NamesFilesInPatchesSoThatTheyAreFound) {
+  std::string here = std::filesystem::current_path().string();
+  EXPECT_EQ(NameInPatch("k8s/web.yaml"), "k8s/web.yaml");
+  EXPECT_EQ(NameInPatch("./k8s/../web.yaml"), "web.yaml");
+  EXPECT_EQ(NameInPatch("../web.yaml"), "../web.yaml");
+  EXPECT_EQ(NameInPatch(here + "/k8s/web.yaml"), "k8s/web.yaml");
+  EXPECT_EQ(NameInPatch("/no-such-folder/web.yaml"), "no-such-folder/web.yaml");
+  EXPECT_EQ(NameInPatch("//no-such-folder//web.yaml"), "no-such-folder/web.yaml");
 }
 
 }  // namespace

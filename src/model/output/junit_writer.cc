@@ -12,31 +12,6 @@ namespace bulwark::output {
 
 namespace {
 
-// XML 1.0 has no way to write most controls and the last two code points of each plane.
-std::string Xml(std::string_view text) {
-  std::string out;
-  for (size_t at = 0; at < text.size();) {
-    CodePoint c = DecodeUtf8(text, at);
-    switch (c.value) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\n': out += "&#10;"; break;
-      case '\t': out += "&#9;"; break;
-      default:
-        if (!c.valid || c.value < 0x20 || (c.value >= 0x7f && c.value < 0xa0) ||
-            (c.value & 0xfffe) == 0xfffe) {
-          AppendUtf8(out, kReplacement);
-        } else {
-          out += text.substr(at, c.length);
-        }
-    }
-    at += c.length;
-  }
-  return out;
-}
-
 struct Counts {
   uint64_t tests = 0, failures = 0, errors = 0, skipped = 0;
   std::string Attributes() const {
@@ -81,10 +56,11 @@ std::string Details(const Report& report, const Finding& f, Language language) {
 }
 
 void WriteCase(Out& out, const Report& report, const Finding& f, Language language) {
-  out << fmt::format(R"(    <testcase classname="{}" name="{}" time="0")", Xml(ClassName(f.asset)),
-                     Xml(fmt::format("{}: {}", f.check, f.evidence.path)));
+  out << fmt::format(R"(    <testcase classname="{}" name="{}" time="0")",
+                     EscapeXml(ClassName(f.asset)),
+                     EscapeXml(fmt::format("{}: {}", f.check, f.evidence.path)));
   const Place& place = f.evidence.place;
-  if (!place.file.empty()) out << fmt::format(R"( file="{}")", Xml(place.file));
+  if (!place.file.empty()) out << fmt::format(R"( file="{}")", EscapeXml(place.file));
   if (place.line != 0) out << fmt::format(R"( line="{}")", place.line);
   std::string message = MessageIn(report, f, language);
   if (f.excused) {
@@ -92,13 +68,13 @@ void WriteCase(Out& out, const Report& report, const Finding& f, Language langua
         f.excused->by_owner ? Pick(language, "excepted by its owner: ", "由其所有者豁免：")
                             : Pick(language, "excepted: ", "已豁免："));
     out << fmt::format(">\n      <skipped message=\"{}\"/>\n    </testcase>\n",
-                       Xml(why + f.excused->reason));
+                       EscapeXml(why + f.excused->reason));
     return;
   }
   std::string_view element = f.status == Status::kError ? "error" : "failure";
   out << fmt::format(">\n      <{} message=\"{}\" type=\"{}\">{}</{}>\n    </testcase>\n", element,
-                     Xml(message), Xml(SeverityName(f.severity)), Xml(Details(report, f, language)),
-                     element);
+                     EscapeXml(message), EscapeXml(SeverityName(f.severity)),
+                     EscapeXml(Details(report, f, language)), element);
 }
 
 }  // namespace
@@ -124,8 +100,8 @@ void WriteJunit(const Report& report, const OutputOptions& options, const Sink& 
   auto passed_case = [&](const Asset& asset, uint64_t passed) {
     if (passed == 0) return;
     // The number would make another name each time: it goes into the case's output.
-    out << fmt::format(R"(    <testcase classname="{}" name="{}" time="0">)", Xml(ClassName(asset)),
-                       Pick(language, "passed checks", "已通过的检查"))
+    out << fmt::format(R"(    <testcase classname="{}" name="{}" time="0">)",
+                       EscapeXml(ClassName(asset)), Pick(language, "passed checks", "已通过的检查"))
         << fmt::format("\n      <system-out>{}</system-out>\n    </testcase>\n",
                        language == Language::kChinese
                            ? fmt::format("{} 项检查已通过", Count(passed))
@@ -135,13 +111,13 @@ void WriteJunit(const Report& report, const OutputOptions& options, const Sink& 
   out << "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
   out << fmt::format("<testsuites name=\"bulwark\" {} time=\"0\">\n", total.Attributes());
   auto open = [&](const Asset& asset, const std::string& file, const Counts& counts) {
-    out << fmt::format("  <testsuite name=\"{}\" {} time=\"0\"", Xml(asset.Label()),
+    out << fmt::format("  <testsuite name=\"{}\" {} time=\"0\"", EscapeXml(asset.Label()),
                        counts.Attributes());
     if (!report.started.empty()) {
       // xs:dateTime without a zone, as the readers expect it.
-      out << fmt::format(" timestamp=\"{}\"", Xml(report.started.substr(0, 19)));
+      out << fmt::format(" timestamp=\"{}\"", EscapeXml(report.started.substr(0, 19)));
     }
-    if (!file.empty()) out << fmt::format(" file=\"{}\"", Xml(file));
+    if (!file.empty()) out << fmt::format(" file=\"{}\"", EscapeXml(file));
     out << ">\n";
   };
   for (const Group& group : groups) {
@@ -169,8 +145,8 @@ void WriteJunit(const Report& report, const OutputOptions& options, const Sink& 
       out << fmt::format(
           "    <testcase classname=\"unread\" name=\"{}\" time=\"0\">\n"
           "      <error message=\"{}\" type=\"unread\">{}</error>\n    </testcase>\n",
-          Xml(unread.what), Xml(unread.error),
-          Xml(place.empty() ? unread.error : place + ": " + unread.error));
+          EscapeXml(unread.what), EscapeXml(unread.error),
+          EscapeXml(place.empty() ? unread.error : place + ": " + unread.error));
     }
     out << "  </testsuite>\n";
   }

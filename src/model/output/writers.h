@@ -2,6 +2,7 @@
 
 // What the writers share. Private to this folder.
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -40,7 +41,9 @@ class Out {
   // A large text, as it is.
   void Pass(std::string_view text) {
     Flush();
-    sink_(text);
+    for (; !text.empty(); text.remove_prefix(std::min(kFull, text.size()))) {
+      sink_(text.substr(0, kFull));
+    }
   }
   void Flush() {
     if (!buffer_.empty()) sink_(buffer_);
