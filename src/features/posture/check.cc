@@ -85,6 +85,7 @@ struct Checker::State {
     bool when_known = false;                        // without `when_fields`, it does not apply
     std::array<bool, 3> known{}, passes_without{};  // without `fields`: passes, or does not apply
     std::vector<Remembered> memory;                 // by hash; empty: not to be remembered
+    size_t displaced = 0;                           // since it grew
   };
   // The checks that speak of a kind, apart by scope. Made once a kind.
   struct Plan {
@@ -180,7 +181,7 @@ struct Checker::State {
   }
 
   static void Remember(Run& run) {
-    constexpr size_t kSlots = 64;
+    constexpr size_t kSlots = 32;
     if (run.read.fields.size() <= Remembered::kFields) run.memory.resize(kSlots);
   }
   // Where the outcome for what is there now is, or would be, remembered; nullptr: nowhere.
@@ -212,6 +213,12 @@ struct Checker::State {
     std::optional<Outcome> out =
         RunCheckOn(run.index, *run.compiled, node, path, findings, of_check);
     if (memory == nullptr || !out) return;
+    constexpr size_t kMostSlots = 512;
+    if (memory->used && ++run.displaced > run.memory.size() && run.memory.size() < kMostSlots) {
+      run.displaced = 0;
+      run.memory.assign(run.memory.size() * 2, {});
+      memory = Recall(run, type, now);
+    }
     now.used = true;
     now.failed = out->failed;
     now.passes = out->passes;
