@@ -67,6 +67,7 @@ class Posture : public Feature {
   }
   void Stop() override { live_.Stop(); }
   LivePosture& live() { return live_; }
+  const CheckSet& checks() const { return checks_; }
 
  private:
   Result<std::string> RunScheduled(const Scheduler::Run& run) {
@@ -104,6 +105,12 @@ Result<std::unique_ptr<Feature>> MakePosture(Services& services, PostureOptions 
   }
   return std::unique_ptr<Feature>(
       std::make_unique<Posture>(services, std::move(checks), std::move(options)));
+}
+
+const CheckSet& ChecksOf(const Feature& feature) {
+  auto* posture = dynamic_cast<const Posture*>(&feature);
+  BW_CHECK(posture != nullptr);
+  return posture->checks();
 }
 
 void AddPostureConfig(Config& config, Feature& feature) {

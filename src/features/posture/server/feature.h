@@ -3,6 +3,7 @@
 // Inspection as a part of a server: live inspections, findings, exceptions, trends and runs, with
 // their routes, schedules and messages.
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,7 +16,7 @@ class Config;
 
 namespace bulwark::posture {
 
-class ExceptionBook;
+class CheckSet;
 
 struct PostureOptions {
   std::vector<std::string> check_folders;  // of one's own, beside the built-in ones
@@ -26,6 +27,8 @@ struct PostureOptions {
 
 // Fails where checks of one's own cannot be read.
 Result<std::unique_ptr<Feature>> MakePosture(Services& services, PostureOptions options);
+
+const CheckSet& ChecksOf(const Feature& posture);
 
 // For `bulwark config`: the kinds that this feature's records are.
 void AddPostureConfig(Config& config, Feature& posture);

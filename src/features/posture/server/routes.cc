@@ -146,8 +146,12 @@ class Routes {
          .csv_columns = {"id", "severity", "status", "check", "title", "message", "asset.cluster",
                          "asset.kind", "asset.namespace", "asset.name", "container", "path",
                          "value", "firstSeen", "lastSeen", "closedAt"},
-         .render = [this](const Request& r, const store::Record& record, Value body, Arena& arena,
-                          Value& out) { RenderFinding(r, record, body, arena, out); }});
+         .render =
+                           [this](const Request& r, const store::Record&, Value body, Arena& arena,
+                                  Value& out) {
+                             bool full = r.path.contains("key") || r.path.contains("id");
+                             out = RenderFinding(posture_.checks(), body, r.language, full, arena);
+                           }});
     api.AddCollection(
         {.path = "/api/v1/inspections/workloads",
          .collection = std::string(kInspected),
@@ -163,7 +167,8 @@ class Routes {
                        .tag = "inspections",
                        .id = "Run",
                        .permission = "inspections.read",
-                       .schema = "Run"});
+                       .schema = "Run",
+                       .time_field = "started"});
     api.AddCollection(
         {.path = "/api/v1/exceptions",
          .collection = std::string(kExceptions),
@@ -266,28 +271,6 @@ class Routes {
   }
 
   // --- Findings
-
-  void RenderFinding(const Request& r, const store::Record&, const Value& body, Arena& arena,
-                     Value& out) const {
-    const Check* check = posture_.checks().Find(body.StringAt("check"));
-    MapBuilder all(arena);
-    for (const Value::Entry& entry : body.entries()) all.Add(entry.key, entry.value);
-    if (check != nullptr) {
-      const CheckInfo& info = check->info;
-      all.Add("title", Value::String(arena, info.title.In(r.language)));
-      all.Add("message", Value::String(arena, MessageOf(info, FindingOf(body), r.language)));
-      if (r.path.contains("key") || r.path.contains("id")) {
-        all.Add("description", Value::String(arena, info.description.In(r.language)));
-        all.Add("why", Value::String(arena, info.why.In(r.language)));
-        all.Add("remedy", Value::String(arena, info.remedy.In(r.language)));
-        all.Add("mitre", Strings(info.mitre, arena));
-      }
-    } else {
-      // Of a check that is no more.
-      all.Add("title", body["check"]).Add("message", body["path"]);
-    }
-    out = all.Finish();
-  }
 
   // The record of a finding that the principal may see.
   Result<Value> FindingFor(Request& r, Arena& arena) {
@@ -647,6 +630,27 @@ class Routes {
 };
 
 }  // namespace
+
+Value RenderFinding(const CheckSet& checks, const Value& record, Language language, bool full,
+                    Arena& arena) {
+  const Check* check = checks.Find(record.StringAt("check"));
+  MapBuilder all(arena);
+  for (const Value::Entry& entry : record.entries()) all.Add(entry.key, entry.value);
+  if (check == nullptr) {
+    // Of a check that is no more.
+    return all.Add("title", record["check"]).Add("message", record["path"]).Finish();
+  }
+  const CheckInfo& info = check->info;
+  all.Add("title", Value::String(arena, info.title.In(language)));
+  all.Add("message", Value::String(arena, MessageOf(info, FindingOf(record), language)));
+  if (full) {
+    all.Add("description", Value::String(arena, info.description.In(language)));
+    all.Add("why", Value::String(arena, info.why.In(language)));
+    all.Add("remedy", Value::String(arena, info.remedy.In(language)));
+    all.Add("mitre", Strings(info.mitre, arena));
+  }
+  return all.Finish();
+}
 
 std::shared_ptr<void> AddPostureRoutes(
     Services& services, LivePosture& posture,

@@ -1,0 +1,347 @@
+#include "app/server/server.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+
+#include "app/server/config_kinds.h"
+#include "app/server/system_routes.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/time.h"
+#include "console_files/console_files.h"
+#include "features/audit/feature.h"
+#include "features/node/feature.h"
+#include "features/posture/server/feature.h"
+#include "model/record.h"
+#include "net/http_server.h"
+#include "net/url_guard.h"
+#include "platform/api/api.h"
+#include "platform/auth/auth.h"
+#include "platform/auth/kubernetes.h"
+#include "platform/config/config.h"
+#include "platform/inventory/inventory.h"
+#include "platform/inventory/routes.h"
+#include "platform/link/server.h"
+#include "platform/notify/notify.h"
+#include "platform/pipeline/pipeline.h"
+#include "platform/schedule/schedule.h"
+#include "platform/service/service.h"
+#include "platform/store/sqlite_event_store.h"
+#include "platform/store/sqlite_state_store.h"
+#include "platform/vault/certificates.h"
+#include "platform/vault/vault.h"
+
+namespace bulwark {
+
+namespace {
+
+// A browser's page may do what it comes with and nothing else.
+constexpr std::string_view kContentSecurityPolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' "
+    "data:; "
+    "font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
+Result<> MakeFolder(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) {
+    return Error(Code::kUnavailable, "server.folder",
+                 fmt::format("cannot make the folder {}: {}", path, error.message()),
+                 {{"path", path}, {"error", error.message()}});
+  }
+  // What others could read or write of it is nothing to build on.
+  if (::chmod(path.c_str(), 0700) != 0) {
+    return Error(Code::kDenied, "server.folder",
+                 fmt::format("the folder {} belongs to somebody else", path), {{"path", path}});
+  }
+  return Ok();
+}
+
+// A write, or what was refused, as an event.
+Event AccessEvent(const api::Request& request, const api::Route& route, int status) {
+  Event event;
+  event.time_us = event.received_us = NowUs();
+  event.id = EventId({"access", request.http.id, route.id, std::to_string(event.time_us)});
+  event.kind = "access";
+  event.verb = request.http.method == "GET"      ? "read"
+               : request.http.method == "DELETE" ? "delete"
+               : request.http.method == "POST"   ? "create"
+                                                 : "update";
+  event.outcome = status < 400 ? "allowed" : status == 401 || status == 403 ? "denied" : "failed";
+  event.severity = status == 401 || status == 403 ? Severity::kLow : Severity::kInfo;
+  event.user = request.principal.id;
+  event.source_ip = request.http.client;
+  event.user_agent = request.http.Header("user-agent");
+  event.resource = route.id;
+  if (auto cluster = request.path.find("cluster"); cluster != request.path.end())
+    event.target.cluster = cluster->second;
+  event.message = "access.request";
+  event.args = {{"user", request.principal.name.empty() ? "anonymous" : request.principal.name},
+                {"what", route.summary},
+                {"path", request.http.path},
+                {"status", std::to_string(status)}};
+  return event;
+}
+
+std::string UrlOf(const net::HttpServer* server) {
+  if (server == nullptr || server->addresses().empty()) return {};
+  std::string address = server->addresses().front();
+  // Where it listens on every address, this machine is meant.
+  for (std::string_view any : {"0.0.0.0:", "[::]:"}) {
+    if (address.starts_with(any)) address = "127.0.0.1:" + address.substr(any.size());
+  }
+  return "https://" + address;
+}
+
+}  // namespace
+
+struct Server::State {
+  explicit State(ServerOptions o) : options(std::move(o)) {}
+
+  ServerOptions options;
+  Timestamp started = Now();
+  Metrics& metrics = Metrics::Default();
+  Catalog catalog;
+  std::shared_ptr<const net::UrlGuard> guard;
+  std::unique_ptr<store::StateStore> state;
+  std::unique_ptr<store::EventStore> events;
+  std::unique_ptr<vault::Vault> vault;
+  std::unique_ptr<vault::Certificates> certificates;
+  std::unique_ptr<Pipeline> pipeline;
+  std::unique_ptr<api::Api> api;
+  std::unique_ptr<Inventory> inventory;
+  std::unique_ptr<auth::Auth> auth;
+  std::unique_ptr<Scheduler> scheduler;
+  std::unique_ptr<Config> config;
+  std::unique_ptr<notify::Notify> notify;
+  std::unique_ptr<link::LinkServer> link;
+  std::optional<Services> services;
+  std::vector<std::unique_ptr<Feature>> features;
+  std::shared_ptr<void> system_routes;
+  audit::AuditFeature* audit = nullptr;
+  std::unique_ptr<net::HttpServer> console, webhooks;
+  std::string ca_file;
+  std::vector<std::string> warnings;
+  size_t features_started = 0;
+
+  Result<> Open();
+  Result<> AddFeatures();
+  Result<> Listen();
+  Result<> Begin();
+  Result<> StartConsole();
+  ~State();
+};
+
+// Stores, secrets, certificates: what must be right before anything else is.
+Result<> Server::State::Open() {
+  BW_TRY(MakeFolder(options.data_folder));
+  auto made = net::UrlGuard::Make({.allow = options.allow_addresses});
+  if (!made) return std::move(made).error().While("reading allow-address");
+  guard = std::make_shared<const net::UrlGuard>(std::move(*made));
+  state = BW_TRY(store::OpenSqliteStateStore(options.data_folder));
+  events = BW_TRY(store::OpenSqliteEventStore(options.data_folder));
+  bool own_key = options.master_key_file.empty();
+  auto key = BW_TRY(vault::OpenKeyFile(
+      {.path = own_key ? options.data_folder + "/master.key" : options.master_key_file,
+       .create = own_key}));
+  vault = BW_TRY(vault::Vault::Open(*state, std::move(key)));
+  ca_file = options.data_folder + "/ca.crt";
+  vault::CertificateOptions certificate;
+  for (const std::string& name : options.names) {
+    if (net::IpAddress::Parse(name)) {
+      certificate.names.ip.push_back(name);
+    } else {
+      certificate.names.dns.push_back(name);
+    }
+  }
+  certificate.certificate_file = options.certificate_file;
+  certificate.key_file = options.key_file;
+  certificate.ca_file = ca_file;
+  certificates = BW_TRY(vault::Certificates::Open(*state, *vault, certificate));
+  return Ok();
+}
+
+Result<> Server::State::AddFeatures() {
+  api::AddMessages(catalog);
+  auth::Auth::AddMessages(catalog);
+  link::LinkServer::AddMessages(catalog);
+  catalog.Add("access.request",
+              {"{user}: {what} ({path}, {status})", "{user}：{what}（{path}，{status}）"});
+
+  pipeline = std::make_unique<Pipeline>(*events, metrics);
+  auto record_access = [this](const api::Request& r, const api::Route& route, int status) {
+    pipeline->Offer("access", AccessEvent(r, route, status));
+  };
+  api = std::make_unique<api::Api>(
+      *state, catalog, metrics,
+      api::ApiOptions{.public_url = options.public_url, .on_access = record_access});
+  InventoryOptions watching;
+  inventory = std::make_unique<Inventory>(*state, *pipeline, *vault, metrics, watching);
+  auth::AuthOptions who{.data_folder = options.data_folder,
+                        .public_url = options.public_url,
+                        .allow_addresses = options.allow_addresses};
+  who.kubernetes = auth::MakeKubernetesIdentity(
+      [this](std::string_view cluster) { return inventory->ClientOf(cluster); });
+  who.on_event = [this](Event event) { pipeline->Offer("access", std::move(event)); };
+  auth = BW_TRY(auth::Auth::Open(*state, *vault, std::move(who)));
+  auth->AddRoutes(*api);
+  api->SetAuthenticator(auth.get());
+  scheduler = std::make_unique<Scheduler>(*state);
+  config = std::make_unique<Config>(*state);
+  services.emplace(Services{*state, *events, *pipeline, *vault, *api, *inventory, *scheduler,
+                            *config, catalog, metrics, options.data_folder, options.version});
+  AddInventoryRoutes(*api, *inventory, *state, *events, *scheduler);
+
+  link::LinkServerOptions link_options{.listen = options.agent_listen};
+  link = std::make_unique<link::LinkServer>(*state, *pipeline, *certificates, metrics,
+                                            std::move(link_options));
+  link->AddRoutes(*api);
+
+  auto others_may_approve = [this](const std::string& principal) {
+    return auth->OthersMay("exceptions.approve", principal);
+  };
+  features.push_back(
+      BW_TRY(posture::MakePosture(*services, {.check_folders = options.check_folders,
+                                              .others_may_approve = others_may_approve})));
+  Feature& posture = *features.back();
+  auto audit_feature = BW_TRY(audit::MakeAudit(
+      *services, {.rule_folders = options.rule_folders, .log_files = options.audit_logs}));
+  audit = audit_feature.get();
+  features.push_back(std::move(audit_feature));
+  features.push_back(BW_TRY(node::MakeNode(*services, *link)));
+  notify = BW_TRY(notify::Notify::Open(*state, *pipeline, *vault, metrics, guard));
+  notify->AddRoutes(*api);
+
+  AddConfigKinds(*config, *services, *auth, posture);
+  system_routes = AddSystemRoutes(*services, {.started = started,
+                                              .ca_file = ca_file,
+                                              .max_event_bytes = options.max_event_bytes,
+                                              .link = link.get()});
+  api->SetConsole(ConsoleFiles());
+  return Ok();
+}
+
+Result<> Server::State::StartConsole() {
+  net::HttpServerOptions http;
+  http.listen = options.console_listen;
+  http.name = "console";
+  vault::TlsPair pair = certificates->front();
+  http.tls =
+      net::TlsServerOptions{.certificate_pem = pair.certificate_pem, .key_pem = pair.key_pem};
+  http.workers = static_cast<size_t>(options.workers);
+  http.trusted_proxies = options.trusted_proxies;
+  http.default_headers = {{"Content-Security-Policy", std::string(kContentSecurityPolicy)},
+                          {"X-Content-Type-Options", "nosniff"},
+                          {"Referrer-Policy", "no-referrer"},
+                          {"Cross-Origin-Opener-Policy", "same-origin"},
+                          {"Strict-Transport-Security", "max-age=31536000"}};
+  http.on_head = [this](const net::ServerRequest& request) { return api->Head(request); };
+  console = BW_TRY(net::HttpServer::Start(
+      std::move(http), [this](const net::ServerRequest& request) { return api->Handle(request); }));
+  return Ok();
+}
+
+Result<> Server::State::Listen() {
+  if (!options.console_listen.empty()) {
+    BW_TRY(StartConsole());
+  }
+  if (!options.webhook_listen.empty()) {
+    net::HttpServerOptions http;
+    http.listen = options.webhook_listen;
+    http.name = "webhooks";
+    vault::TlsPair pair = certificates->front();
+    http.tls =
+        net::TlsServerOptions{.certificate_pem = pair.certificate_pem, .key_pem = pair.key_pem};
+    http.workers = 2;
+    http.limits.max_body_bytes = size_t{16} << 20;
+    webhooks =
+        BW_TRY(net::HttpServer::Start(std::move(http), [this](const net::ServerRequest& request) {
+          return audit->Webhook(request);
+        }));
+  }
+  certificates->OnChange([this] {
+    vault::TlsPair pair = certificates->front();
+    for (net::HttpServer* server : {console.get(), webhooks.get()}) {
+      if (server == nullptr) continue;
+      auto done = server->SetCertificate(pair.certificate_pem, pair.key_pem);
+      if (!done) Log(Level::kError, "server.certificate", {{"error", done.error()}});
+    }
+  });
+  return Ok();
+}
+
+Result<> Server::State::Begin() {
+  for (auto& feature : features) {
+    auto started_feature = feature->Start();
+    if (!started_feature)
+      return std::move(started_feature).error().While("starting " + feature->name());
+    ++features_started;
+  }
+  certificates->Start();
+  if (!options.agent_listen.empty()) BW_TRY(link->Start());
+  BW_TRY(inventory->Start());
+  for (ServerOptions::Local& local : options.clusters) {
+    std::string server = local.config.server;
+    auto added = inventory->AddLocal(local.name, std::move(local.config));
+    if (!added) {
+      warnings.push_back(
+          fmt::format("cluster {} ({}): {}", local.name, server, added.error().ToString()));
+    }
+  }
+  scheduler->Every("auth.sweep", "@every 5m", [this](std::stop_token) {
+    auto swept = auth->Sweep();
+    if (!swept) Log(Level::kError, "auth.sweep", {{"error", swept.error()}});
+  });
+  BW_TRY(scheduler->Start());
+  return Ok();
+}
+
+// The other way round: nobody is asked any more, then nobody works, then what is queued is stored.
+Server::State::~State() {
+  using std::chrono::seconds;
+  if (api != nullptr) api->Stop();
+  for (auto* server : {&console, &webhooks}) {
+    if (*server != nullptr) (*server)->Shutdown(seconds(10));
+  }
+  if (link != nullptr) link->Stop();
+  if (scheduler != nullptr) scheduler->Stop();
+  if (inventory != nullptr) inventory->Stop();
+  for (size_t i = features_started; i > 0; --i) features[i - 1]->Stop();
+  console.reset();
+  webhooks.reset();
+  notify.reset();
+  // Routes and subscriptions hold references into what follows.
+  system_routes.reset();
+  api.reset();
+  features.clear();
+  link.reset();
+}
+
+Result<std::unique_ptr<Server>> Server::Start(ServerOptions options) {
+  auto state = std::make_unique<State>(std::move(options));
+  BW_TRY(state->Open());
+  BW_TRY(state->AddFeatures());
+  BW_TRY(state->Listen());
+  BW_TRY(state->Begin());
+  return std::unique_ptr<Server>(new Server(std::move(state)));
+}
+
+Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Server::~Server() = default;
+
+std::string Server::console_url() const { return UrlOf(state_->console.get()); }
+std::string Server::webhook_url() const { return UrlOf(state_->webhooks.get()); }
+std::string Server::agent_url() const {
+  if (state_->options.agent_listen.empty()) return {};
+  return fmt::format("https://127.0.0.1:{}", state_->link->port());
+}
+const std::string& Server::ca_file() const { return state_->ca_file; }
+std::optional<std::string> Server::first_password() const { return state_->auth->first_password(); }
+const std::vector<std::string>& Server::warnings() const { return state_->warnings; }
+
+}  // namespace bulwark
