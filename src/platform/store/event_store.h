@@ -4,8 +4,15 @@
 // counted over time, forgotten by age and size. Words are found as a reader of Chinese or English
 // expects: see tokenizer.h.
 //
-// Acknowledged is durable, as in state_store.h, with the same errors. Thread-safety: all members
-// from any thread.
+// Acknowledged is durable, as in state_store.h, with the same errors; a batch is stored as a whole
+// or not at all, and may be sent again. Limits: an event has an id of at most 128 bytes, a kind of
+// at most 64 (64 kinds in all), and 1 MiB of arguments and body (store.limit); its other keys are
+// cut after 1,024 bytes. Malformed UTF-8 becomes U+FFFD.
+//
+// Pages do not shift while events arrive: a cursor is a place in the order of time (and of arrival,
+// among equal times); what comes later with an older time shows in the pages that are still to come.
+//
+// Thread-safety: all members from any thread; reads wait for no writes.
 
 #include <cstdint>
 #include <functional>
@@ -26,6 +33,26 @@ namespace bulwark::store {
 // targetkind ns name cluster node pod image process rule message time, and full text over message
 // arguments and body.
 const std::vector<Field>& EventFields();
+
+// What bare words of a query are looked for in: the values of the message's arguments and of the
+// body (not its keys, nor timestamps), and the keys of the event, a line each; each value once, at
+// most 16 KiB in all.
+std::string EventText(const Event& event);
+
+// An event as Matches() asks it; it must outlive this.
+class EventSubject : public QuerySubject {
+ public:
+  explicit EventSubject(const Event& event) : event_(event) {}
+  ColumnType Values(std::string_view field, std::vector<FieldValue>& values) const override;
+  std::string FullText() const override { return EventText(event_); }
+
+ private:
+  const Event& event_;
+};
+
+// A step of a round length (1 s … 7 d) that cuts the span into at most that many buckets. With
+// `since` rounded down to it, histograms are answered from rollups.
+int64_t HistogramStep(int64_t span_us, int buckets);
 
 struct AppendOutcome {
   uint64_t stored = 0, duplicates = 0;

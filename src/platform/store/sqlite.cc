@@ -220,6 +220,11 @@ Result<> Connection::Run(const std::string& sql) {
   return Ok();
 }
 
+Result<> Connection::Execute(std::string_view sql) {
+  Statement statement = BW_TRY(Prepare(sql));
+  return statement.Run();
+}
+
 Result<Statement> Connection::Prepare(std::string_view sql) {
   const auto found = by_sql_.find(sql);
   if (found != by_sql_.end() && !found->second->busy) {
@@ -303,7 +308,7 @@ void ConnectionPool::Give(std::unique_ptr<Connection> connection) {
 // --- Transaction ---------------------------------------------------------------------------------
 
 Result<Transaction> Transaction::Begin(Connection& connection, bool write) {
-  BW_TRY(BW_TRY(connection.Prepare(write ? "BEGIN IMMEDIATE" : "BEGIN")).Run());
+  BW_TRY(connection.Execute(write ? "BEGIN IMMEDIATE" : "BEGIN"));
   return Transaction(&connection);
 }
 
@@ -314,7 +319,7 @@ Transaction::~Transaction() {
 }
 
 Result<> Transaction::Commit() {
-  BW_TRY(BW_TRY(connection_->Prepare("COMMIT")).Run());
+  BW_TRY(connection_->Execute("COMMIT"));
   connection_ = nullptr;
   return Ok();
 }
@@ -368,15 +373,15 @@ void GroupCommit::RunGroup(const std::vector<Pending*>& group) {
   const auto whole = [&]() -> Result<> {
     Transaction transaction = BW_TRY(Transaction::Begin(writer_, true));
     for (Pending* one : group) {
-      BW_TRY(BW_TRY(writer_.Prepare("SAVEPOINT one")).Run());
+      BW_TRY(writer_.Execute("SAVEPOINT one"));
       one->result = (*one->work)();
       // Some errors (no space) end the whole transaction.
       if (!writer_.in_transaction()) {
         return one->result ? Result<>(Error(Code::kInternal, "store.io", "transaction lost"))
                            : Result<>(one->result.error());
       }
-      if (!one->result) BW_TRY(BW_TRY(writer_.Prepare("ROLLBACK TO one")).Run());
-      BW_TRY(BW_TRY(writer_.Prepare("RELEASE one")).Run());
+      if (!one->result) BW_TRY(writer_.Execute("ROLLBACK TO one"));
+      BW_TRY(writer_.Execute("RELEASE one"));
     }
     return transaction.Commit();
   };

@@ -81,6 +81,8 @@ class Connection {
 
   // Statements without parameters and rows.
   Result<> Run(const std::string& sql);
+  // One statement of that kind, prepared once.
+  Result<> Execute(std::string_view sql);
   // Prepared once, kept for the next time.
   Result<Statement> Prepare(std::string_view sql);
   // The first column of the first row; 0 if there is none.

@@ -776,7 +776,10 @@ Result<> SqliteStateStore::Update(CollectionInfo& info, int64_t id, uint64_t rev
 }
 
 Result<> SqliteStateStore::Remove(CollectionInfo& info, int64_t id) {
-  if (info.text_columns != 0) BW_TRY(DropText(info, id, BW_TRY(OldText(info, id))));
+  if (info.text_columns != 0) {
+    const std::string old = BW_TRY(OldText(info, id));
+    BW_TRY(DropText(info, id, old));
+  }
   for (const char* table : {"c", "b", "l"}) {
     if (*table == 'l' && info.lists == 0) continue;
     Statement drop = BW_TRY(writer_->Prepare(
