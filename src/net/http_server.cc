@@ -144,7 +144,7 @@ void ServerCore::ConnectionEnded() {
 }
 
 void IoThread::Sweep() {
-  constexpr auto kEvery = std::chrono::milliseconds(100);
+  constexpr auto kEvery = std::chrono::milliseconds(250);
   if (stopping) return;
   auto now = Clock::now();
   std::vector<std::shared_ptr<Connection>> all(connections.begin(), connections.end());

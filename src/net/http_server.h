@@ -15,7 +15,7 @@
 // ones; how files are sent), or one of three ways to give the worker back:
 //   stream    the head goes out now, the body is written from any thread (server-sent events)
 //   later     the whole answer is given later from any thread (long polls)
-//   upgrade   101, then the connection is the handler's (WebSocket: net/http_server_websocket.h)
+//   upgrade   101, then the connection is the handler's (bytes as they are)
 //
 // What a client gets without the handler being asked: 400 for what is malformed or could be read in
 // two ways (both lengths, two Host headers, %00, dot segments …), 408 for a slow head or body, 413,

@@ -237,15 +237,13 @@ void Connection::OnRead(const boost::system::error_code& ec, size_t n) {
     case State::kHandling: {
       // One may close one's half after a request and still wait for a quick answer. Who waits for a
       // late one is taken for gone.
-      if (ec != asio::error::eof || exchange_->SawEof()) return Close();
-      close_after_ = true;
+      if (ec != asio::error::eof || exchange_->SawEof()) Close();
       return;
     }
     case State::kStreaming:
-      if (ec != asio::error::eof || exchange_->endless()) return Close();
-      close_after_ = true;
+      if (ec != asio::error::eof || exchange_->endless()) Close();
       return;
-    case State::kResponding: close_after_ = true; return;
+    case State::kResponding: return;
     default: return Close();
   }
 }

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <exception>
 
 #include "base/files.h"
 #include "base/log.h"
@@ -258,7 +259,16 @@ void Exchange::Run() {
     }
     request_.body = *std::move(plain);
   }
-  Answer(core_->handler(request_), true);
+  // Nothing of ours throws, but libraries do; one request must not end the process.
+  ServerResponse response;
+  try {
+    response = core_->handler(request_);
+  } catch (const std::exception& e) {
+    Log(Level::kError, "http.handler.threw",
+        {{"path", request_.path}, {"request", request_.id}, {"what", e.what()}});
+    response = ProblemResponse(500, "", request_.id);
+  }
+  Answer(std::move(response), true);
 }
 
 void Exchange::Answer(ServerResponse response, bool may_be_later) {

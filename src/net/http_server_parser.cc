@@ -185,7 +185,8 @@ struct RequestParser::Impl {
     if (ec == http::error::header_limit) {
       return Fail(431, fmt::format("the head has more than {} bytes", limits.max_header_bytes));
     }
-    if (ec == http::error::bad_version) return Fail(505, "the request line does not end with HTTP/1.0 or HTTP/1.1");
+    if (ec == http::error::bad_version)
+      return Fail(505, "the request line does not end with HTTP/1.0 or HTTP/1.1");
     Fail(400, ec.message());
   }
 

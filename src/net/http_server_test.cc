@@ -256,6 +256,12 @@ TEST(HttpServer, PipelinedRequestsAreAnsweredInOrder) {
   ASSERT_TRUE(raw.Send(requests));
   std::string all = raw.All();
   size_t at = 0;
+  // Also for one who has closed his half after the last of them.
+  EXPECT_EQ(
+      Split(Say(*server, "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n"),
+            "HTTP/1.1 200")
+          .size(),
+      3u);
   for (int i = 1; i <= 50; ++i) {
     at = all.find("</" + std::to_string(i) + ">", at);
     ASSERT_NE(at, std::string::npos) << i;
@@ -736,6 +742,14 @@ TEST(HttpServer, BelievesOnlyTrustedProxies) {
   EXPECT_EQ(answer({"127.0.0.1", "10.0.0.0/8"}, "6.6.6.6, rubbish, 10.1.1.1"),
             "127.0.0.1 10.1.1.1 given");
   EXPECT_EQ(answer({"127.0.0.1"}, "::ffff:9.9.9.9"), "127.0.0.1 9.9.9.9 given");
+}
+
+TEST(HttpServer, AHandlerThatThrowsEndsNoProcess) {
+  auto server = Serve([](const ServerRequest& r) -> ServerResponse {
+    return {.body = std::string(r.path.at(1), 'x')};
+  });
+  EXPECT_THAT(Say(*server, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"), StartsWith("HTTP/1.1 500"));
+  EXPECT_THAT(Say(*server, "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"), StartsWith("HTTP/1.1 200"));
 }
 
 TEST(HttpServer, OptionsThatAreWrongAreErrors) {
