@@ -236,6 +236,7 @@ void Api::SetConsole(std::map<std::string, std::string_view> files) {
 
 const std::vector<Route>& Api::routes() const { return state_->routes; }
 std::string Api::OpenApi() const { return OpenApiDocument(*state_); }
+std::vector<std::string> Api::MissingSchemas() const { return state_->schemas.Missing(); }
 void Api::Tell(const Change& change) { state_->hub.Tell(change); }
 
 // --- Answers -------------------------------------------------------------------------------------

@@ -160,6 +160,8 @@ class Api {
 
   const std::vector<Route>& routes() const;
   std::string OpenApi() const;  // JSON, 3.1
+  // Once everything is added: names of schemas that nobody gave. For a test of the whole table.
+  std::vector<std::string> MissingSchemas() const;
   // What net::HttpServer calls; and HttpServerOptions::on_head, for the limits of bodies.
   net::ServerResponse Handle(const net::ServerRequest& request);
   net::HeadDecision Head(const net::ServerRequest& request) const;

@@ -532,6 +532,7 @@ TEST_F(ApiTest, LimitsRequests) {
 TEST_F(ApiTest, OpenApiIsTheTable) {
   Value document = Json(Send("GET", "/api/v1/openapi.json").body);
   EXPECT_EQ(document.StringAt("openapi"), "3.1.0");
+  EXPECT_THAT(api_->MissingSchemas(), IsEmpty());
   size_t operations = 0;
   for (const auto& [path, methods] : document["paths"].entries()) operations += methods.size();
   EXPECT_EQ(operations, api_->routes().size());
