@@ -31,6 +31,7 @@ class GzipEncoder final : public Encoder {
     Run(bytes, flush ? Z_SYNC_FLUSH : Z_NO_FLUSH, out);
   }
   void Finish(std::string& out) override { Run({}, Z_FINISH, out); }
+  void Reset() { deflateReset(&z_); }
 
  private:
   void Run(std::string_view bytes, int mode, std::string& out) {
@@ -196,6 +197,32 @@ std::unique_ptr<Encoder> MakeEncoder(Coding coding) {
     case Coding::kZstd: return std::make_unique<ZstdEncoder>();
   }
   BW_UNREACHABLE();
+}
+
+std::string Compress(Coding coding, std::string_view body) {
+  std::string out;
+  if (coding == Coding::kIdentity) {
+    out = body;
+  } else if (coding == Coding::kGzip) {
+    thread_local GzipEncoder encoder;
+    encoder.Reset();
+    out.reserve(body.size() / 3 + 512);
+    encoder.Add(body, false, out);
+    encoder.Finish(out);
+  } else {
+    struct Context {
+      ~Context() { ZSTD_freeCCtx(z); }
+      ZSTD_CCtx* z = ZSTD_createCCtx();
+    };
+    thread_local Context context;
+    BW_CHECK(context.z != nullptr);
+    out.resize(ZSTD_compressBound(body.size()));
+    size_t size =
+        ZSTD_compressCCtx(context.z, out.data(), out.size(), body.data(), body.size(), kZstdLevel);
+    BW_CHECK(!ZSTD_isError(size));
+    out.resize(size);
+  }
+  return out;
 }
 
 Result<std::string> DecodeBody(std::string_view coding, std::string body, size_t max_bytes) {

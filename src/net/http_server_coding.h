@@ -29,6 +29,8 @@ class Encoder {
   virtual void Finish(std::string& out) = 0;
 };
 std::unique_ptr<Encoder> MakeEncoder(Coding coding);  // nullptr for kIdentity
+// A whole body at once: quicker, since what it needs is kept for the thread's next one.
+std::string Compress(Coding coding, std::string_view body);
 
 // A request's body. `coding` is the value of Content-Encoding. Errors: http.coding (kUnsupported),
 // http.coding_broken (kInvalid), http.too_big (kLimit).

@@ -21,6 +21,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     encoder->Finish(packed);
     auto back = DecodeBody(CodingName(coding), packed, size);
     BW_CHECK(back && *back == bytes);
+    back = DecodeBody(CodingName(coding), Compress(coding, bytes), size);
+    BW_CHECK(back && *back == bytes);
   }
   ChooseCoding(bytes);
   return 0;

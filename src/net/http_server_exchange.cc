@@ -366,12 +366,7 @@ Exchange::Wire Exchange::Serialize(ServerResponse response) {
               response.body.size() >= core_->options.compress_from &&
               IsCompressible(response.Header("content-type"));
   Coding coding = vary ? ChooseCoding(request_.Header("accept-encoding")) : Coding::kIdentity;
-  if (auto encoder = MakeEncoder(coding)) {
-    std::string smaller;
-    encoder->Add(response.body, false, smaller);
-    encoder->Finish(smaller);
-    response.body = std::move(smaller);
-  }
+  if (coding != Coding::kIdentity) response.body = Compress(coding, response.body);
   wire.head = Head(response, Framing::kLength, response.body.size(), coding, vary, &wire.close);
   if (wire.head.empty()) return Serialize(ProblemResponse(500, "", request_.id));
   if (has_body && request_.method != "HEAD") wire.body = std::move(response.body);

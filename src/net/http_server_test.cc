@@ -879,6 +879,18 @@ TEST(HttpServerTls, OldProtocolsAndForeignAlpnAreRefused) {
   EXPECT_THAT(probe("-alpn h2"), HasSubstr("no application protocol"));
 }
 
+TEST(HttpServerTls, SlowHandshakesAreCutOff) {
+  Pki pki;
+  auto options = TlsOptionsFor(pki);
+  options.limits.handshake_timeout = 300ms;
+  auto server = Serve(Echo, std::move(options));
+  Raw silent(server->port()), half(server->port());
+  ASSERT_TRUE(half.Send(std::string("\x16\x03\x01\x02\x00\x01", 6)));
+  EXPECT_EQ(silent.All(), "");
+  EXPECT_EQ(half.All(), "");
+  EXPECT_TRUE(Eventually([&] { return server->connections() == 0; }));
+}
+
 // --- The end -------------------------------------------------------------------------------------
 
 TEST(HttpServer, ShutdownLetsRequestsFinish) {

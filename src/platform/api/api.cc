@@ -316,6 +316,7 @@ net::ServerResponse Api::State::Finish(Request& request, const Route&, Response 
   out.stream = std::move(response.stream);
   out.generator = std::move(response.generator);
   out.endless = response.endless;
+  out.compress = response.compress;
   return out;
 }
 

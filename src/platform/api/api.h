@@ -72,6 +72,7 @@ struct Response {
   net::StreamBody stream;
   std::function<Result<std::string>()> generator;
   bool endless = false;
+  bool compress = true;
   static Response Json(std::string body, int status = 200);
   static Response NoContent();
 };

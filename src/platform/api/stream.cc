@@ -60,6 +60,7 @@ Result<Response> StreamHub::Open(Request& request) {
   }
   Response out{.content_type = "text/event-stream"};
   out.endless = true;
+  out.compress = false;  // little messages, and a compressor's memory for each listener
   out.headers.emplace_back("X-Accel-Buffering", "no");  // for proxies that would hold it back
   out.stream = [this, listener](std::shared_ptr<net::ResponseStream> stream) {
     stream->Write("retry: 3000\n\n");
