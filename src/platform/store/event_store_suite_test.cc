@@ -103,6 +103,18 @@ TEST_P(EventStoreSuite, KeepsAllOfAnEvent) {
   }
 }
 
+TEST_P(EventStoreSuite, TakesAnyId) {
+  std::vector<Event> events;
+  for (const char* id : {"00112233445566778899aabbccddeeff", "00112233445566778899AABBCCDDEEFF", "a",
+                         "fifteen bytes..", "sixteen bytes...", "seventeen bytes.."}) {
+    events.push_back(Make(1, kStart));
+    events.back().id = id;
+  }
+  EXPECT_EQ(store_->Append(events)->stored, events.size());
+  EXPECT_THAT(Ids(store_->Search({.oldest_first = true})->events), testing::ElementsAreArray(Ids(events)));
+  for (const Event& event : events) EXPECT_EQ((*store_->Get(event.id))->id, event.id);
+}
+
 TEST_P(EventStoreSuite, RefusesWhatIsTooBig) {
   Event event = Make(1, kStart);
   event.body = std::string(2 << 20, 'x');
@@ -322,9 +334,9 @@ TEST_P(EventStoreSuite, AnswersAsMemoryDoes) {
   for (const Event& event : all) left.insert(event.id);
   EXPECT_EQ((*gone)["audit"] + (*gone)["alert"], 3000 - left.size() + alerts.size() - 100);
   std::set<std::string> kept;
-  for (const Event& event : store_->Search({.filter = Query::Equals("kind", "alert"), .limit = 1000})->events) {
-    kept.insert(event.id);
-  }
+  const auto left_alerts =
+      store_->Search({.filter = Query::Equals("kind", "alert"), .limit = 1000});
+  for (const Event& event : left_alerts->events) kept.insert(event.id);
   EXPECT_EQ(kept.size(), 100u);
   std::erase_if(all, [&](const Event& event) { return event.kind == "alert" && !kept.contains(event.id); });
   Reopen();

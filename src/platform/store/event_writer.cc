@@ -32,12 +32,14 @@ std::string PackId(std::string_view id) {
     Result<std::string> bytes = HexDecode(id);
     if (bytes && HexEncode(*bytes) == id) return *bytes;
   }
-  return std::string(1, '\0') + std::string(id);
+  // Never 16 bytes, which are those of a hash.
+  return (id.size() == 15 ? std::string("\1\0", 2) : std::string(1, '\0')) + std::string(id);
 }
 
 std::string UnpackId(std::string_view bytes) {
-  if (bytes.size() == 16 && bytes[0] != '\0') return HexEncode(bytes);
-  return std::string(bytes.substr(bytes.empty() ? 0 : 1));
+  if (bytes.size() == 16) return HexEncode(bytes);
+  const size_t mark = bytes.empty() ? 0 : bytes[0] == '\1' ? 2 : 1;
+  return std::string(bytes.substr(std::min(mark, bytes.size())));
 }
 
 // A segment that is still written to.

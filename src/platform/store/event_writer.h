@@ -37,7 +37,7 @@ struct PreparedEvent {
 };
 
 uint64_t IdHash(std::string_view id);
-// 32 hex digits as 16 bytes; other ids after a byte 0.
+// 32 hex digits as 16 bytes; other ids after a mark.
 std::string PackId(std::string_view id);
 std::string UnpackId(std::string_view bytes);
 
