@@ -21,7 +21,7 @@ export const clusters = [
   server: `https://10.${index}.0.1:6443`,
   ...(state === 'away' && { stateReason: 'connect to 10.3.0.1:6443: connection timed out' }),
   addedAt: ago(90 * day - index * day), lastSeen: state === 'away' ? ago(3 * 3600) : ago(int(20)),
-  labels: { env: index < 2 ? 'prod' : 'test', ...(index === 1 && { 区域: '华东' }) },
+  labels: [index < 2 ? 'env=prod' : 'env=test', ...(index === 1 ? ['区域=华东'] : [])],
   unreadable: index === 1 ? [{ resource: 'secrets', error: 'secrets is forbidden: User "system:serviceaccount:bulwark:reader" cannot list resource "secrets" in API group "" at the cluster scope' }] : [],
   local: index === 2,
 }));
@@ -79,16 +79,15 @@ export const checks = [
   ['token-automount', 'low', 'security', 'Service account token mounted without need', '不必要地挂载服务账户令牌', 'the token of service account default is mounted', '挂载了服务账户 default 的令牌', 'automountServiceAccountToken', '', ['cis-1.12/5.1.6']],
 ].map(([id, severity, category, en, zh, men, mzh, path, value, controls]) => ({ id, severity, category, title: { en, zh }, message: { en: men, zh: mzh }, path, value, controls }));
 
-const open = [];
 export const findings = [];
 for (let i = 0; i < 10000; i++) {
   const check = checks[Math.min(checks.length - 1, Math.floor(random() ** 0.8 * checks.length))];
   const w = workloads[i % workloads.length];
   const status = int(12) === 0 ? 'excepted' : int(8) === 0 ? 'closed' : 'open';
   const f = { id: hex(32), check: check.id, category: check.category, severity: check.severity, status, state: int(60) ? 'fail' : 'error', asset: w.asset, path: check.path && `spec.template.spec.containers[main].${check.path}`, value: check.value, container: 'main', labels: w.labels, workload: w.key, firstSeen: ago(int(40 * day)), lastSeen: ago(int(3600)), reopened: int(3), fixable: !['no-network-policy', 'image-latest'].includes(check.id), controls: check.controls };
+  if (status === 'excepted') f.exception = { id: 'none', reason: 'Reviewed', owner: 'user:carol' };
   if (status === 'closed') f.closedAt = ago(int(day));
   findings.push(f);
-  open.push(f);
 }
 
 export const exceptions = [];
@@ -96,7 +95,7 @@ for (let i = 0; i < 46; i++) {
   const check = pick(checks);
   const w = pick(workloads);
   const state = pick(['requested', 'requested', 'approved', 'approved', 'refused', 'expired', 'withdrawn']);
-  exceptions.push({ id: hex(16), check: check.id, cluster: w.asset.cluster, namespace: w.asset.namespace, ...(int(2) && { kind: w.asset.kind, name: w.asset.name }), reason: pick(['Vendor image that cannot run otherwise; the namespace is isolated by network policy and seccomp.', '节点代理需要宿主机权限，已由安全团队评审。', 'Until the migration of the legacy batch jobs is done']), requestedBy: pick(['alice', 'bob', '王芳']), requestedAt: ago(int(30 * day)), state, ...(state !== 'requested' && { decidedBy: 'carol', decidedAt: ago(int(10 * day)), comment: pick(['Reviewed with the team', '同意，限期整改', '']) }), expires: state === 'expired' ? ago(int(5 * day)) : ago(-int(60 * day)), covers: int(40) });
+  exceptions.push({ id: hex(16), check: check.id, cluster: w.asset.cluster, namespace: w.asset.namespace, ...(int(2) && { kind: w.asset.kind, name: w.asset.name }), reason: pick(['Vendor image that cannot run otherwise; the namespace is isolated by network policy and seccomp.', '节点代理需要宿主机权限，已由安全团队评审。', 'Until the migration of the legacy batch jobs is done']), requestedBy: pick(['user:alice', 'user:bob', 'user:王芳']), requestedAt: ago(int(30 * day)), state, ...(state !== 'requested' && { decidedBy: 'user:carol', decidedAt: ago(int(10 * day)), comment: pick(['Reviewed with the team', '同意，限期整改', '']) }), expires: state === 'expired' ? ago(int(5 * day)) : ago(-int(60 * day)), covers: int(40) });
 }
 
 export const rules = [
@@ -130,7 +129,7 @@ for (let i = 0; i < 180; i++) {
   alerts.push({ id: hex(32), rule: rule.id, group: '', severity: rule.severity, state, target: w.asset, user: pick(users), sourceIp: `10.0.3.${int(250)}`, node: 'node-3', pod: '', count: 1 + int(400), firstSeen: ago(first), lastSeen: ago(Math.min(first, int(day))), events: events.slice(i * 5, i * 5 + 6).map((e) => e.id), ...(int(3) === 0 && { assignee: pick(['alice', '王芳']) }), comments: int(3) ? [] : [{ by: 'alice', at: ago(int(3600)), text: 'Looked at the node: this was the on-call engineer debugging. 已确认。' }], mitre: rule.mitre });
 }
 
-export const runs = Array.from({ length: 40 }, (_, i) => ({ id: hex(12), cluster: clusters[i % 4].id, state: i === 7 ? 'failed' : 'succeeded', startedAt: ago(i * 6 * 3600 + 300), finishedAt: ago(i * 6 * 3600 + 288), trigger: i % 3 ? 'schedule' : 'manual', by: i % 3 ? '' : 'alice', objects: 1200 + int(300), opened: int(20), closed: int(20), score: 60 + int(20), ...(i === 7 && { error: 'connection timed out' }) }));
+export const runs = Array.from({ length: 40 }, (_, i) => ({ id: hex(12), cluster: clusters[i % 4].id, state: i === 7 ? 'failed' : 'succeeded', startedAt: ago(i * 6 * 3600 + 300), finishedAt: ago(i * 6 * 3600 + 288), by: i % 3 ? '' : 'user:alice', objects: 1200 + int(300), findings: 900 + int(90), drift: i === 3 ? 2 : 0, score: 60 + int(20), ...(i === 7 && { error: 'connection timed out' }) }));
 export const schedules = [
   { id: 's1', name: 'Nightly', feature: 'posture', cron: '0 2 * * *', timeZone: 'Europe/Berlin', cluster: '', enabled: true, lastRun: ago(14400), nextRun: ago(-60000), lastResult: '4 clusters, 12 findings opened, 9 closed' },
   { id: 's2', name: '华东集群每小时巡检', feature: 'posture', cron: '0 * * * *', timeZone: 'Asia/Shanghai', cluster: clusters[1].id, enabled: false, lastRun: ago(99999), nextRun: '', lastResult: 'connection timed out' },
@@ -141,4 +140,4 @@ export const trend = Array.from({ length: 90 }, (_, i) => {
   const by = { critical: at(60, 6), high: at(240, 20), medium: at(420, 25), low: at(560, 30) };
   return { date: ago(n * day).slice(0, 10), score: Math.round(58 + i / 6 + 3 * Math.sin(i / 5)), open: by.critical + by.high + by.medium + by.low, bySeverity: by, opened: 5 + int(30), closed: 8 + int(32) };
 });
-export const agents = Array.from({ length: 30 }, (_, i) => ({ id: hex(16), cluster: clusters[i % 4].id, node: `node-${i + 1}.internal`, version: '0.1.0', state: i === 5 ? 'disconnected' : 'connected', lastSeen: ago(i === 5 ? 9000 : int(20)), certificateExpires: ago(-int(86400)), spooled: i === 5 ? 1204 : 0, dropped: i === 5 ? 3 : 0 }));
+export const agents = Array.from({ length: 30 }, (_, i) => ({ id: hex(16), cluster: clusters[i % 4].id, node: `node-${i + 1}.internal`, version: '0.1.0', state: i === 5 ? 'away' : 'connected', lastSeen: ago(i === 5 ? 9000 : int(20)), certificateExpires: ago(-int(86400)), spooled: i === 5 ? 1204 : 0, dropped: i === 5 ? 3 : 0 }));

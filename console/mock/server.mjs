@@ -15,12 +15,12 @@ const sevOrder = ['unknown', 'info', 'low', 'medium', 'high', 'critical'];
 const at = (object, path) => path.split('.').reduce((o, p) => (o == null ? undefined : o[p]), object);
 
 // Column → path.
-const assetColumns = { cluster: 'asset.cluster', group: 'asset.group', kind: 'asset.kind', ns: 'asset.namespace', name: 'asset.name', label: 'labels', node: 'node', workload: 'workload', phase: 'phase', serviceaccount: 'serviceAccount', created: 'createdAt', lastseen: 'lastSeen' };
+const assetColumns = { cluster: 'asset.cluster', group: 'asset.group', kind: 'asset.kind', ns: 'asset.namespace', name: 'asset.name', label: 'labels', node: 'node', workload: 'workload', phase: 'phase', serviceaccount: 'serviceAccount', created: 'createdAt', firstseen: 'firstSeen', lastseen: 'lastSeen', image: 'images', gone: 'gone' };
 const lists = {
   clusters: { items: data.clusters, columns: { name: 'name', state: 'state', version: 'version', provider: 'provider', lastseen: 'lastSeen' } },
   assets: { items: data.assets, columns: assetColumns },
-  findings: { items: data.findings, columns: { ...assetColumns, id: 'id', check: 'check', category: 'category', severity: 'severity', status: 'status', container: 'container', control: 'controls', first: 'firstSeen', last: 'lastSeen' } },
-  exceptions: { items: data.exceptions, columns: { state: 'state', check: 'check', cluster: 'cluster', ns: 'namespace', requestedby: 'requestedBy', expires: 'expires', requested: 'requestedAt' } },
+  findings: { items: data.findings, columns: { ...assetColumns, id: 'id', check: 'check', category: 'category', severity: 'severity', status: 'status', container: 'container', control: 'controls', exception: 'exception.id', fixable: 'fixable', path: 'path', value: 'value', first: 'firstSeen', last: 'lastSeen' } },
+  exceptions: { items: data.exceptions, columns: { state: 'state', check: 'check', cluster: 'cluster', ns: 'namespace', by: 'requestedBy', decider: 'decidedBy', kind: 'kind', name: 'name', expires: 'expires', requested: 'requestedAt' } },
   alerts: { items: data.alerts, columns: { rule: 'rule', severity: 'severity', state: 'state', cluster: 'target.cluster', ns: 'target.namespace', kind: 'target.kind', name: 'target.name', user: 'user', assignee: 'assignee', count: 'count', first: 'firstSeen', last: 'lastSeen', ip: 'sourceIp', node: 'node' } },
   events: { items: data.events, columns: { kind: 'kind', verb: 'verb', outcome: 'outcome', severity: 'severity', user: 'user', ip: 'sourceIp', resource: 'resource', cluster: 'cluster', ns: 'target.namespace', name: 'target.name', targetkind: 'target.kind', node: 'node', time: 'time', rule: 'rule', id: 'id' } },
   rules: { items: data.rules, columns: { severity: 'severity', enabled: 'enabled', id: 'id' } },
@@ -28,16 +28,16 @@ const lists = {
   schedules: { items: data.schedules, columns: { name: 'name', cluster: 'cluster' } },
   agents: { items: data.agents, columns: { cluster: 'cluster', node: 'node', state: 'state', lastseen: 'lastSeen' } },
   users: { items: [{ name: 'admin', roles: ['admin'], createdAt: new Date().toISOString(), lastLogin: new Date().toISOString() }, { name: 'alice', displayName: 'Alice Example', email: 'alice@example.com', roles: ['security'], createdAt: new Date().toISOString() }, { name: '王芳', displayName: '王芳', roles: ['auditor'], provider: 'ldap', disabled: true, createdAt: new Date().toISOString() }], columns: { name: 'name' }, key: 'name' },
-  roles: { items: [['admin', ['*']], ['security', ['findings.*', 'exceptions.*', 'alerts.*', 'inspections.*', 'schedules.*', 'rules.*', '*.read']], ['operator', ['clusters.*', 'agents.*', 'schedules.*', 'settings.write']], ['developer', ['clusters.read', 'assets.read', 'findings.read', 'exceptions.request']], ['restricted', ['assets.read', 'findings.read', 'exceptions.read']], ['auditor', ['*.read']]].map(([name, permissions]) => ({ name, permissions, builtin: true })).concat([{ name: '值班工程师', permissions: ['alerts.*', 'events.read'], builtin: false }]), columns: { name: 'name' }, key: 'name' },
+  roles: { items: [['admin', ['*']], ['security', ['findings.*', 'exceptions.*', 'alerts.*', 'inspections.*', 'schedules.*', 'rules.*', '*.read']], ['operator', ['clusters.*', 'agents.*', 'schedules.*', 'settings.write']], ['developer', ['clusters.read', 'assets.read', 'findings.read', 'exceptions.request']], ['restricted', ['assets.read', 'findings.read', 'exceptions.read']], ['auditor', ['*.read']]].map(([name, permissions]) => ({ name, title: name[0].toUpperCase() + name.slice(1), description: 'What a role of that kind needs', permissions, builtIn: true })).concat([{ name: '值班工程师', title: '值班工程师', description: '处理告警', permissions: ['alerts.read', 'alerts.triage', 'events.read'], builtIn: false }]), columns: { name: 'name', builtin: 'builtIn', permission: 'permissions' }, key: 'name' },
   grants: { items: [{ id: 'g1', subject: 'user:admin', role: 'admin', scope: {} }, { id: 'g2', subject: 'group:oidc:dev', role: 'developer', scope: { clusters: [data.clusters[0].id], namespaces: ['team-*'] } }], columns: { subject: 'subject', role: 'role' } },
-  tokens: { items: [{ id: 't1', name: 'ci-pipeline', owner: 'user:admin', role: 'developer', createdAt: new Date().toISOString(), expires: new Date(Date.now() + 8e9).toISOString(), lastUsed: new Date().toISOString() }], columns: { name: 'name' } },
-  providers: { items: [{ id: 'p1', kind: 'oidc', name: 'Keycloak', issuer: 'https://login.example.com/realms/main', clientId: 'bulwark', enabled: true }, { id: 'p2', kind: 'ldap', name: '公司目录', url: 'ldaps://ldap.example.com', baseDn: 'dc=example,dc=com', enabled: true }], columns: { name: 'name', kind: 'kind' } },
+  tokens: { items: [{ id: 't1', name: 'ci-pipeline', kind: 'machine', owner: 'user:admin', grants: [{ role: 'developer' }], createdAt: new Date().toISOString(), expires: new Date(Date.now() + 8e9).toISOString(), lastUsed: new Date().toISOString() }], columns: { name: 'name', kind: 'kind', owner: 'owner', lastused: 'lastUsed', expires: 'expires' } },
+  providers: { items: [{ kind: 'oidc', name: 'keycloak', title: 'Keycloak', oidc: { issuer: 'https://login.example.com/realms/main', clientId: 'bulwark' }, enabled: true }, { kind: 'ldap', name: 'ldap', title: '公司目录', ldap: { url: 'ldaps://ldap.example.com', userBase: 'dc=example,dc=com' }, enabled: true }], columns: { name: 'name', kind: 'kind' }, key: 'name' },
   checks: { items: data.checks, columns: { severity: 'severity', category: 'category', id: 'id', failed: 'failed' } },
 };
 for (const c of data.checks) {
   c.failed = data.findings.filter((f) => f.check === c.id && f.status === 'open').length;
   c.passed = 1400 - (c.failed % 900);
-  c.excused = data.findings.filter((f) => f.check === c.id && f.status === 'excepted').length;
+  c.excepted = data.findings.filter((f) => f.check === c.id && f.status === 'excepted').length;
   c.errors = 2;
 }
 
@@ -97,7 +97,10 @@ function rendered(name, r, lang) {
     out.message = r.m[lang];
     delete out.m;
   }
-  if (name === 'rules' || name === 'checks') for (const k of ['title', 'message', 'description']) if (out[k]) out[k] = text(out[k], lang);
+  if (name === 'rules' || name === 'checks') {
+    for (const k of ['title', 'message', 'description']) if (out[k]) out[k] = text(out[k], lang);
+    if (name === 'checks') out.controls = r.controls.reduce((m, c) => ({ ...m, [c.split('/')[0]]: [...(m[c.split('/')[0]] ?? []), c.split('/')[1]] }), {});
+  }
   return out;
 }
 
@@ -107,6 +110,7 @@ const csvField = (v) => {
   return /[",\r\n]/.test(s) ? `"${s.replaceAll('"', '""')}"` : s;
 };
 
+const tallies = (items, by) => items.reduce((m, f) => ({ ...m, [by(f)]: { passed: 1, failed: (m[by(f)]?.failed ?? 0) + 1, errors: 0, excepted: 0 } }), {});
 const sessions = new Map();
 const streams = new Set();
 const tell = (topic, change) => {
@@ -145,7 +149,7 @@ async function handle(request, response) {
   const write = request.method !== 'GET';
 
   if (noun === 'session') {
-    if (rest[0] === 'methods') return send(200, { items: [{ method: 'password' }, { method: 'ldap', provider: 'p2', name: lang === 'zh' ? '公司目录' : 'Directory' }, { method: 'kubernetes', clusters: data.clusters.map(({ id, name }) => ({ id, name })) }, { method: 'oidc', provider: 'p1', name: 'Keycloak' }] });
+    if (rest[0] === 'methods') return send(200, { items: [{ method: 'password' }, { method: 'ldap', provider: 'ldap', title: lang === 'zh' ? '公司目录' : 'Directory' }, { method: 'kubernetes', provider: 'eu', title: 'production-eu' }, { method: 'oidc', provider: 'keycloak', title: 'Keycloak', href: '/api/v1/session/oidc/keycloak' }] });
     if (request.method === 'POST') {
       if (body.password !== 'mock' && !body.token) return problem(401, lang === 'zh' ? '登录失败' : 'Log-in failed', lang === 'zh' ? '用户名或密码不正确。' : 'The name or the password is wrong.');
       const id = Math.random().toString(16).slice(2);
@@ -158,7 +162,7 @@ async function handle(request, response) {
     }
     if (!session) return send(200, { authenticated: false });
     const role = permissionsOf[session.name] ? session.name : 'admin';
-    return send(200, { authenticated: true, user: { id: `user:${session.name}`, name: session.name, kind: 'user' }, roles: [role], permissions: permissionsOf[role], scopes: [{}], csrfToken: session.csrf, expires: new Date(Date.now() + 8 * 36e5).toISOString(), mustChangePassword: session.must });
+    return send(200, { authenticated: true, user: { id: `user:${session.name}`, name: session.name, login: session.name, local: true, kind: 'user' }, roles: [role], permissions: permissionsOf[role], scopes: [{}], csrfToken: session.csrf, expires: new Date(Date.now() + 8 * 36e5).toISOString(), mustChangePassword: session.must });
   }
   if (!session) return problem(401, 'Log in first', 'The session has ended.');
   if (write && request.headers['x-csrf-token'] !== session.csrf) return problem(403, 'Forbidden', 'The CSRF token is missing or wrong.');
@@ -192,27 +196,27 @@ async function handle(request, response) {
     return send(200, { pods: data.assets.filter((x) => x.workload === a.key), serviceAccount: of('ServiceAccount')[0], roles: data.assets.filter((x) => x.asset.kind === 'ClusterRole').slice(0, 2), services: of('Service'), ingresses: of('Ingress'), networkPolicies: of('NetworkPolicy'), images: data.assets.filter((x) => x.asset.kind === 'Image' && a.images?.some((i) => i.digest === x.asset.name)) });
   }
   if (noun === 'frameworks') {
-    const frameworks = [['cis-1.12', 'CIS Kubernetes Benchmark', '1.12'], ['nsa', lang === 'zh' ? 'NSA/CISA Kubernetes 加固指南' : 'NSA/CISA Kubernetes Hardening Guide', '1.2'], ['pss-baseline', lang === 'zh' ? 'Pod 安全标准：基线' : 'Pod Security Standards: Baseline', '1.35']].map(([id, title, version], i) => ({ id, title, version, passed: 30 + i * 4, failed: 8 - i, notChecked: 60 - i * 20 }));
+    const frameworks = [['cis-1.12', 'CIS Kubernetes Benchmark', '1.12'], ['nsa', lang === 'zh' ? 'NSA/CISA Kubernetes 加固指南' : 'NSA/CISA Kubernetes Hardening Guide', '1.2'], ['pss-baseline', lang === 'zh' ? 'Pod 安全标准：基线' : 'Pod Security Standards: Baseline', '1.35']].map(([id, title, version], i) => ({ id, title, version, passing: 30 + i * 4, failing: 8 - i, notAssessed: 60 - i * 20 }));
     if (!key) return send(200, { items: frameworks });
     const f = frameworks.find((x) => x.id === key);
-    return send(200, { ...f, controls: data.checks.flatMap((c) => c.controls.filter((x) => x.startsWith(`${key}/`)).map((x) => ({ id: x.split('/')[1], title: c.title[lang], passed: c.passed, failed: c.failed, errors: 0, checks: [c.id], state: c.failed ? 'fail' : 'pass' }))).concat([{ id: '5.7.1', title: lang === 'zh' ? '使用命名空间划分管理边界' : 'Create administrative boundaries between resources using namespaces', state: 'manual', checks: [] }]) });
+    return send(200, { ...f, controls: data.checks.flatMap((c) => c.controls.filter((x) => x.startsWith(`${key}/`)).map((x) => ({ id: x.split('/')[1], title: c.title[lang], passed: c.passed, failed: c.failed, errors: 0, checks: [c.id], status: c.failed ? 'fail' : 'pass' }))).concat([{ id: '5.7.1', title: lang === 'zh' ? '使用命名空间划分管理边界' : 'Create administrative boundaries between resources using namespaces', status: 'manual', checks: [] }]) });
   }
   if (noun === 'inspections') {
     if (key === 'run') {
       tell('runs', { op: 'put' });
-      const run = { id: requestId, cluster: body.cluster ?? '', state: 'running', startedAt: new Date().toISOString(), trigger: 'manual', by: session.name };
+      const run = { id: requestId, cluster: body.cluster ?? '', state: 'running', startedAt: new Date().toISOString(), by: `user:${session.name}` };
       data.runs.unshift(run);
-      setTimeout(() => { Object.assign(run, { state: 'succeeded', finishedAt: new Date().toISOString(), objects: 1234, opened: 1, closed: 2, score: 72 }); tell('runs', { op: 'put' }); }, 3000);
+      setTimeout(() => { Object.assign(run, { state: 'succeeded', finishedAt: new Date().toISOString(), objects: 1234, findings: 900, drift: 0, score: 72 }); tell('runs', { op: 'put' }); }, 3000);
       return send(202, run);
     }
     if (key === 'report') return send(200, '<p>report</p>', { 'content-type': 'text/html', 'content-disposition': 'attachment; filename="report.html"' });
     if (key === 'workloads') {
-      const match = matcher(q, assetColumns);
-      const items = data.assets.filter((a) => groupishWorkload(a.asset.kind) && match(a)).map((a) => ({ asset: a.asset, failed: data.findings.filter((f) => f.workload === a.key && f.status === 'open').length, passed: 60, excused: 1, errors: 0, bySeverity: bySeverity(data.findings.filter((f) => f.workload === a.key && f.status === 'open')) })).toSorted((a, b) => b.failed - a.failed);
+      const match = matcher(q.replace('workload:true', ''), assetColumns);
+      const items = data.assets.filter((a) => groupishWorkload(a.asset.kind) && match(a)).map((a) => ({ asset: a.asset, failed: data.findings.filter((f) => f.workload === a.key && f.status === 'open').length, passed: 60, excepted: 1, errors: 0, score: 70, bySeverity: bySeverity(data.findings.filter((f) => f.workload === a.key && f.status === 'open')) })).toSorted((a, b) => b.failed - a.failed);
       const start = Number(url.searchParams.get('cursor') || 0), limit = Number(url.searchParams.get('limit') || 50);
       return send(200, { items: items.slice(start, start + limit), total: items.length, ...(start + limit < items.length && { next: String(start + limit) }) });
     }
-    return send(200, { items: data.clusters.filter((c) => !clusterParam || c.id === clusterParam).map((c, i) => ({ cluster: c.id, name: c.name, score: 71 - i * 6, passed: 4200, failed: openOf(c.id).length, errors: 3, excused: 120, bySeverity: bySeverity(openOf(c.id)), byCategory: openOf(c.id).reduce((m, f) => ({ ...m, [f.category]: (m[f.category] ?? 0) + 1 }), {}), byNamespace: openOf(c.id).reduce((m, f) => ({ ...m, [f.asset.namespace]: (m[f.asset.namespace] ?? 0) + 1 }), {}), lastRun: new Date(Date.now() - 4e6).toISOString() })) });
+    return send(200, { items: data.clusters.filter((c) => !clusterParam || c.id === clusterParam).map((c, i) => ({ cluster: c.id, clusterName: c.name, score: 71 - i * 6, passed: 4200, failed: openOf(c.id).length, errors: 3, excepted: 120, bySeverity: bySeverity(openOf(c.id)), byCategory: tallies(openOf(c.id), (f) => f.category), byNamespace: tallies(openOf(c.id), (f) => f.asset.namespace), updatedAt: new Date(Date.now() - 4e6).toISOString() })) });
   }
   if (noun === 'events' && ['histogram', 'top', 'fields'].includes(key)) {
     if (key === 'fields') return send(200, { items: Object.keys(lists.events.columns).map((name) => ({ name })) });
@@ -236,6 +240,7 @@ async function handle(request, response) {
     if (key === 'support') return send(200, 'tar', { 'content-disposition': 'attachment; filename="support.tar.gz"' });
     return send(200, { version: '0.1.0', uptime: 345678, stores: { state: { bytes: 48e6, records: { assets: data.assets.length, findings: data.findings.length } }, events: { bytes: 1.7e9, events: 4123456, oldest: new Date(Date.now() - 30 * 864e5).toISOString() } }, queues: [{ name: 'pipeline', queued: 12, dropped: 0 }, { name: 'rules', queued: 0, dropped: 0 }, { name: 'posture', queued: 3, dropped: 0 }, { name: 'kubernetes-events', queued: 0, dropped: 128 }], clusters: 4, agents: 30, listeners: [{ name: 'api', address: '0.0.0.0:8443', tls: true, certificateExpires: new Date(Date.now() + 6e9).toISOString() }, { name: 'webhooks', address: '0.0.0.0:8444', tls: true }, { name: 'agents', address: '0.0.0.0:8445', tls: true }], memory: { rss: 180e6 }, sinks: [{ name: 'splunk-hec', state: 'ready', sent: 102334, failed: 0, dropped: 0 }, { name: '/var/log/bulwark/findings.jsonl', state: 'failed', sent: 10, failed: 2, dropped: 31, lastError: 'No space left on device' }] });
   }
+  if (noun === 'permissions') return send(200, { items: ['agents', 'alerts', 'assets', 'clusters', 'events', 'exceptions', 'findings', 'users'].flatMap((n) => [{ id: `${n}.read`, title: lang === 'zh' ? `查看${n}` : `See ${n}` }, { id: `${n}.write`, title: lang === 'zh' ? `修改${n}` : `Change ${n}` }]) });
   if (noun === 'settings') {
     if (write) Object.assign(settings, body);
     return send(200, settings, { etag: '"3"' });
@@ -272,9 +277,9 @@ async function handle(request, response) {
     const made = { id: requestId, ...body, createdAt: new Date().toISOString(), ...(noun === 'exceptions' && { state: 'requested', requestedBy: session.name, requestedAt: new Date().toISOString() }), ...(noun === 'clusters' && { state: 'connecting', version: '', kubeconfig: undefined }) };
     list.items.unshift(made);
     tell(noun, { op: 'put', key: made.id });
-    return send(201, noun === 'tokens' ? { ...made, secret: `bwt_${requestId}${requestId}` } : made);
+    return send(201, noun === 'tokens' ? { token: `bwt_${requestId}${requestId}`, record: made } : made);
   }
-  if (noun === 'agents' && key === 'enrolment') return send(201, { token: `bwe_${requestId}`, expires: new Date(Date.now() + 36e5).toISOString() });
+  if (noun === 'agents' && key === 'enrolment') return send(201, { token: `bwe_${requestId}`, expires: new Date(Date.now() + 36e5).toISOString(), ca: '-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----\n' });
   if (noun === 'rules' && key === 'test') return send(200, { matched: 3, items: data.events.slice(0, 3).map((e) => rendered('events', e, lang)) });
   if (!record) return problem(404, lang === 'zh' ? '未找到' : 'Not found', lang === 'zh' ? '该对象不存在或您无权查看。' : 'It does not exist, or you may not see it.');
   if (request.method === 'DELETE') {
@@ -289,20 +294,21 @@ async function handle(request, response) {
   if (request.method === 'POST') {
     const action = rest[1];
     const now = new Date().toISOString();
-    if (noun === 'findings') data.exceptions.unshift({ id: requestId, check: record.check, cluster: record.asset.cluster, namespace: record.asset.namespace, name: record.asset.name, kind: record.asset.kind, reason: body.reason, requestedBy: session.name, requestedAt: now, state: 'requested', expires: body.expires, covers: 1 });
+    if (noun === 'findings') data.exceptions.unshift({ id: requestId, check: record.check, cluster: record.asset.cluster, namespace: record.asset.namespace, name: record.asset.name, kind: record.asset.kind, reason: body.reason, requestedBy: `user:${session.name}`, requestedAt: now, state: 'requested', expires: body.expires, covers: 1 });
     if (noun === 'users') session.must = false;
     if (noun === 'clusters') return send(200, { state: record.state, version: record.version, items: ['pods', 'nodes', 'namespaces', 'deployments.apps', 'roles.rbac.authorization.k8s.io'].map((resource) => ({ resource, readable: true })).concat(record.unreadable.map((u) => ({ ...u, readable: false }))) });
     const states = { acknowledge: 'acknowledged', resolve: 'resolved', reopen: 'open', approve: 'approved', refuse: 'refused', withdraw: 'withdrawn' };
     if (states[action]) record.state = states[action];
-    if (noun === 'exceptions') Object.assign(record, { decidedBy: session.name, decidedAt: now, comment: body.comment });
+    if (noun === 'exceptions') Object.assign(record, { decidedBy: `user:${session.name}`, decidedAt: now, comment: body.comment });
     if (action === 'comment') (record.comments ??= []).push({ by: session.name, at: now, text: body.text });
     if (action === 'assign') record.assignee = body.assignee;
     delete record._text;
     tell(noun, { op: 'put', key });
     return send(200, rendered(noun, record, lang));
   }
+  if (rest[1] === 'fix') return send(200, { closes: 3, fixed: yamlOf(record.asset), diff: '--- a/deployment.yaml\n+++ b/deployment.yaml\n@@ -14,7 +14,7 @@\n       containers:\n         - name: main\n           securityContext:\n-            privileged: true\n+            privileged: false\n           image: web:v1\n' });
   const out = rendered(noun, record, lang);
-  if (noun === 'findings') Object.assign(out, { description: lang === 'zh' ? '容器的 securityContext 允许超出所需的权限。' : 'The container is given more than it is shown to need.', why: lang === 'zh' ? '攻陷该容器即等于攻陷节点。' : 'Whoever takes the container over has the node.', mitre: ['T1611'], evidence: [{ path: record.path, value: record.value, container: 'main' }], history: [{ at: record.firstSeen, op: 'opened' }, { at: record.lastSeen, op: 'changed', text: 'image web:v1 → web:v2' }], ...(record.fixable && { fix: { patch: 'spec:\n  template:\n    spec:\n      containers:\n        - name: main\n          securityContext:\n            privileged: false\n', diff: '--- deployment.yaml\n+++ deployment.yaml\n@@ -14,7 +14,7 @@\n       containers:\n         - name: main\n           securityContext:\n-            privileged: true\n+            privileged: false\n           image: web:v1\n' } }) });
+  if (noun === 'findings') Object.assign(out, { description: lang === 'zh' ? '容器的 securityContext 允许超出所需的权限。' : 'The container is given more than it is shown to need.', why: lang === 'zh' ? '攻陷该容器即等于攻陷节点。' : 'Whoever takes the container over has the node.', mitre: ['T1611'] });
   return send(200, out, { etag: '"7"' });
 }
 const groupishWorkload = (kind) => ['Deployment', 'StatefulSet', 'DaemonSet', 'CronJob', 'Job'].includes(kind);

@@ -23,10 +23,10 @@ export interface Asset {
 
 export interface Session {
   authenticated: boolean;
-  user?: { id: string; name: string; kind: string };
+  user?: { id: string; name: string; kind: string; login?: string; local?: boolean };
   roles?: string[];
   permissions?: string[];
-  scopes?: { clusters?: string[]; namespaces?: string[] }[];
+  scopes?: { role?: string; scope?: Scope; permissions?: string[] }[];
   csrfToken?: string;
   expires?: string;
   mustChangePassword?: boolean;
@@ -34,8 +34,8 @@ export interface Session {
 export interface SessionMethod {
   method: 'password' | 'ldap' | 'kubernetes' | 'oidc';
   provider?: string;
-  name?: string;
-  clusters?: { id: string; name: string }[];
+  title?: string;
+  href?: string;
 }
 
 export interface Cluster {
@@ -49,7 +49,7 @@ export interface Cluster {
   nodes?: number;
   addedAt?: string;
   lastSeen?: string;
-  labels?: Record<string, string>;
+  labels?: string[]; // key=value
   unreadable?: { resource: string; error: string }[];
   counts?: Record<string, number>;
   local?: boolean;
@@ -90,7 +90,7 @@ export interface Finding {
   container?: string;
   args?: unknown;
   labels?: string[];
-  exception?: string;
+  exception?: { id?: string; reason?: string; owner?: string; expires?: string; byOwner?: boolean };
   firstSeen: string;
   lastSeen: string;
   closedAt?: string;
@@ -104,10 +104,12 @@ export interface Finding {
 export interface FindingDetail extends Finding {
   description?: string;
   why?: string;
-  evidence?: { path?: string; value?: string; container?: string }[];
-  history?: { at: string; op: string; by?: string; text?: string }[];
-  fix?: { patch?: string; diff?: string };
   mitre?: string[];
+}
+export interface FindingFix {
+  diff: string;
+  fixed: string; // the object as YAML
+  closes: number; // findings
 }
 
 export interface CheckInfo {
@@ -121,17 +123,18 @@ export interface CheckInfo {
   passed?: number;
   failed?: number;
   errors?: number;
-  excused?: number;
+  excepted?: number;
   fixable?: boolean;
-  controls?: string[];
+  controls?: Record<string, string[]>;
 }
 export interface Framework {
   id: string;
   title: string;
   version?: string;
-  passed?: number;
-  failed?: number;
-  notChecked?: number;
+  url?: string;
+  passing?: number;
+  failing?: number;
+  notAssessed?: number;
   controls?: Control[];
 }
 export interface Control {
@@ -140,30 +143,37 @@ export interface Control {
   passed?: number;
   failed?: number;
   errors?: number;
-  state?: string;
+  status: 'pass' | 'fail' | 'manual' | 'n/a';
   checks?: string[];
+}
+export interface Tally {
+  passed: number;
+  failed: number;
+  errors: number;
+  excepted: number;
 }
 export interface InspectionSummary {
   cluster: string;
-  name?: string;
+  clusterName?: string;
   score: number;
   passed: number;
   failed: number;
   errors: number;
-  excused: number;
+  excepted: number;
   bySeverity?: Partial<Record<Severity, number>>;
-  byCategory?: Record<string, number>;
-  byNamespace?: Record<string, number>;
-  lastRun?: string;
+  byCategory?: Record<string, Tally>;
+  byNamespace?: Record<string, Tally>;
+  updatedAt?: string;
 }
 export interface WorkloadCounts {
   asset: Asset;
   passed?: number;
   failed?: number;
   errors?: number;
-  excused?: number;
+  excepted?: number;
+  score?: number;
+  severity?: Severity; // the worst
   bySeverity?: Partial<Record<Severity, number>>;
-  worst?: Severity;
 }
 export interface Run {
   id: string;
@@ -171,12 +181,12 @@ export interface Run {
   state: string;
   startedAt: string;
   finishedAt?: string;
-  trigger?: string;
   by?: string;
   objects?: number;
-  opened?: number;
-  closed?: number;
+  findings?: number;
+  drift?: number; // what watching had missed
   score?: number;
+  unread?: { what: string; error: string }[];
   error?: string;
 }
 export interface Schedule {
@@ -207,7 +217,7 @@ export interface Exception {
   namespace?: string;
   kind?: string;
   name?: string;
-  labels?: string[];
+  labels?: Record<string, string>;
   image?: string;
   reason: string;
   requestedBy: string;
@@ -303,14 +313,14 @@ export interface User {
   createdAt?: string;
   lastLogin?: string;
   mustChangePassword?: boolean;
-  roles?: string[];
+  groups?: string[];
 }
 export interface Role {
   name: string;
   title?: string;
   description?: string;
   permissions: string[];
-  builtin?: boolean;
+  builtIn?: boolean;
 }
 export interface Scope {
   clusters?: string[];
@@ -325,31 +335,32 @@ export interface Grant {
   createdAt?: string;
   createdBy?: string;
 }
+export interface Permissions {
+  items: { id: string; title: string }[];
+}
 export interface Token {
   id: string;
   name: string;
+  kind?: 'personal' | 'machine';
   owner?: string;
-  permissions?: string[];
-  role?: string;
+  createdBy?: string;
+  grants?: { role: string; scope?: Scope }[];
   createdAt?: string;
   expires?: string;
   lastUsed?: string;
-  secret?: string; // only in the answer to its creation
+}
+export interface MadeToken {
+  token: string; // shown this once
+  record: Token;
 }
 export interface Provider {
-  id: string;
-  kind: 'oidc' | 'ldap' | 'kubernetes';
   name: string;
+  kind: 'oidc' | 'ldap' | 'kubernetes';
+  title?: string;
   enabled?: boolean;
-  issuer?: string;
-  clientId?: string;
-  url?: string;
-  baseDn?: string;
-  bindDn?: string;
-  userFilter?: string;
-  groupFilter?: string;
-  groupsClaim?: string;
-  cluster?: string;
+  oidc?: { issuer?: string; clientId?: string; clientSecret?: string; scopes?: string[]; groupsClaims?: string[]; userClaim?: string; caPem?: string };
+  ldap?: { url?: string; bindDn?: string; bindPassword?: string; userBase?: string; userFilter?: string; groupBase?: string; groupFilter?: string; caPem?: string };
+  kubernetes?: { cluster?: string; audience?: string };
 }
 
 export interface Agent {
@@ -363,10 +374,15 @@ export interface Agent {
   spooled?: number;
   dropped?: number;
 }
+export interface AgentEnrolment {
+  token: string;
+  expires: string;
+  ca?: string;
+}
 export interface SystemInfo {
   version: string;
   uptime: number;
-  stores?: Record<string, { bytes?: number; records?: Record<string, number>; events?: number; oldest?: string }>;
+  stores?: Record<string, { bytes?: number; records?: Record<string, number> | { name: string; count: number }[]; events?: number; oldest?: string }>;
   queues?: { name: string; queued: number; dropped: number }[];
   clusters?: number;
   agents?: number;

@@ -1,6 +1,6 @@
 import { LockOutlined, LoginOutlined, UserOutlined } from '@ant-design/icons';
 import { useQueryClient } from '@tanstack/react-query';
-import { Alert, Button, Divider, Form, Input, Segmented, Select } from 'antd';
+import { Alert, Button, Divider, Form, Input, Segmented } from 'antd';
 import { useState } from 'react';
 import { api, Problem, segment } from '../api/client';
 import { useGet } from '../api/hooks';
@@ -46,7 +46,7 @@ export function Login() {
   const next = location.pathname + location.search;
   const failed = new URLSearchParams(location.search).get('loginError');
   const nameOf = (m: SessionMethod) =>
-    m.method === 'password' ? t('login.password') : m.method === 'ldap' ? (m.name ?? m.provider ?? 'LDAP') : 'Kubernetes';
+    m.method === 'password' ? t('login.password') : m.method === 'ldap' ? (m.title ?? m.provider ?? 'LDAP') : (m.title ?? 'Kubernetes');
 
   const logIn = async (values: Record<string, string>) => {
     setBusy(true);
@@ -70,18 +70,9 @@ export function Login() {
       {method ? (
         <Form key={idOf(method)} layout="vertical" requiredMark={false} onFinish={(values: Record<string, string>) => void logIn(values)}>
           {method.method === 'kubernetes' ? (
-            <>
-              <Form.Item name="cluster" label={t('cluster')} rules={[{ required: true, message: t('form.required') }]} initialValue={method.clusters?.[0]?.id}>
-                {method.clusters ? (
-                  <Select options={method.clusters.map((c) => ({ value: c.id, label: c.name }))} />
-                ) : (
-                  <Input autoComplete="off" />
-                )}
-              </Form.Item>
-              <Form.Item name="token" label={t('login.token')} extra={t('login.tokenHint')} rules={[{ required: true, message: t('form.required') }]}>
-                <Input.Password autoComplete="off" />
-              </Form.Item>
-            </>
+            <Form.Item name="token" label={t('login.token')} extra={t('login.tokenHint')} rules={[{ required: true, message: t('form.required') }]}>
+              <Input.Password autoComplete="off" autoFocus />
+            </Form.Item>
           ) : (
             <>
               <Form.Item name="name" label={t('login.name')} rules={[{ required: true, message: t('form.required') }]}>
@@ -99,8 +90,8 @@ export function Login() {
       ) : null}
       {buttons.length && forms.length ? <Divider plain>{t('login.or')}</Divider> : null}
       {buttons.map((m) => (
-        <Button key={idOf(m)} block icon={<LoginOutlined />} href={`/api/v1/session/oidc/${segment(m.provider ?? '')}?next=${encodeURIComponent(next)}`}>
-          {t('login.with', { name: m.name ?? m.provider })}
+        <Button key={idOf(m)} block icon={<LoginOutlined />} href={`${m.href ?? `/api/v1/session/oidc/${segment(m.provider ?? '')}`}?next=${encodeURIComponent(next)}`}>
+          {t('login.with', { name: m.title ?? m.provider })}
         </Button>
       ))}
     </Frame>
@@ -112,7 +103,7 @@ export function PasswordFields({ old }: { old: boolean }) {
   return (
     <>
       {old ? (
-        <Form.Item name="old" label={t('password.old')} rules={[{ required: true, message: t('form.required') }]}>
+        <Form.Item name="current" label={t('password.old')} rules={[{ required: true, message: t('form.required') }]}>
           <Input.Password autoComplete="current-password" />
         </Form.Item>
       ) : null}
@@ -148,11 +139,11 @@ export function ChangePassword({ session }: { session: Session }) {
       <Form
         layout="vertical"
         requiredMark={false}
-        onFinish={async (values: { old: string; password: string }) => {
+        onFinish={async (values: { current: string; password: string }) => {
           setBusy(true);
           setProblem(null);
           try {
-            await api.post(`/users/${segment(session.user?.name ?? '')}/password`, { old: values.old, password: values.password });
+            await api.post(`/users/${segment(session.user?.login ?? '')}/password`, { current: values.current, password: values.password });
             await client.invalidateQueries({ queryKey: ['session'] });
           } catch (error) {
             setProblem(error as Problem);

@@ -209,8 +209,8 @@ function UserMenu() {
   const client = useQueryClient();
   const { message, notification } = App.useApp();
   const [changing, setChanging] = useState(false);
-  const [form] = Form.useForm<{ old: string; password: string }>();
-  const local = session.user?.kind === 'user' || session.user?.kind === 'local';
+  const [form] = Form.useForm<{ current: string; password: string }>();
+  const local = session.user?.local === true;
   return (
     <>
       <Dropdown
@@ -239,7 +239,7 @@ function UserMenu() {
         onOk={async () => {
           const values = await form.validateFields();
           try {
-            await api.post(`/users/${segment(session.user?.name ?? '')}/password`, { old: values.old, password: values.password });
+            await api.post(`/users/${segment(session.user?.login ?? '')}/password`, { current: values.current, password: values.password });
             void message.success(t('password.changed'));
             setChanging(false);
           } catch (problem) {

@@ -43,7 +43,7 @@ const tones: Record<string, Tone> = {
   ready: 'good', connecting: 'idle', away: 'bad', denied: 'bad', disconnected: 'bad',
   open: 'bad', acknowledged: 'warn', resolved: 'good', excepted: 'idle', closed: 'good',
   requested: 'warn', approved: 'good', refused: 'idle', expired: 'idle', withdrawn: 'idle',
-  connected: 'good', revoked: 'idle', running: 'idle', succeeded: 'good', failed: 'bad', done: 'good',
+  connected: 'good', revoked: 'idle', pass: 'good', fail: 'bad', running: 'idle', succeeded: 'good', failed: 'bad', done: 'good',
   Running: 'good', Ready: 'good', Active: 'good', Succeeded: 'good', Pending: 'warn', Failed: 'bad', NotReady: 'bad', Unknown: 'warn', Terminating: 'warn',
 };
 // A word of the server with its tone: state.open → "Open", red.

@@ -25,7 +25,7 @@ export default function Clusters() {
   ) : null;
   const columns: ServerColumn<Cluster>[] = [
     {
-      key: 'name', title: 'column.name', sort: 'name', width: 220,
+      key: 'name', title: 'column.name', sort: 'name',
       render: (c) => (
         <button type="button" className="linklike" onClick={() => setOpen(c.id)}>
           <span className="clip">{c.name}</span>
@@ -43,9 +43,9 @@ export default function Clusters() {
     },
     { key: 'version', title: 'column.version', sort: 'version', width: 110, render: (c) => <span className="mono">{c.version}</span> },
     { key: 'provider', title: 'column.provider', width: 110, render: (c) => c.provider },
-    { key: 'nodes', title: 'column.nodes', width: 80, right: true, render: (c) => <Num value={c.nodes} /> },
+    { key: 'nodes', title: 'column.nodes', width: 84, right: true, render: (c) => <Num value={c.nodes} /> },
     { key: 'pods', title: 'column.pods', width: 90, right: true, render: (c) => <Num value={c.counts?.Pod} /> },
-    { key: 'unreadable', title: 'column.unreadable', width: 110, render: (c) => (c.unreadable?.length ? <State tone="warn">{t('clusters.kinds', { n: c.unreadable.length })}</State> : <State tone="good">{t('clusters.allRead')}</State>) },
+    { key: 'unreadable', title: 'column.unreadable', width: 160, render: (c) => (c.unreadable?.length ? <State tone="warn">{t('clusters.kinds', { n: c.unreadable.length })}</State> : <State tone="good">{t('clusters.allRead')}</State>) },
     { key: 'server', title: 'column.server', width: 240, off: true, render: (c) => <span className="mono clip">{c.server}</span> },
     { key: 'added', title: 'column.added', width: 110, off: true, render: (c) => <Time value={c.addedAt} /> },
     { key: 'last', title: 'column.last', sort: 'lastseen', width: 110, render: (c) => <Time value={c.lastSeen} /> },
@@ -137,7 +137,7 @@ function ClusterDrawer({ id, onClose }: { id: string; onClose: () => void }) {
               ['ID', <span key="i" className="mono">{c.id} <Copy text={c.id} /></span>],
               [t('column.added'), <Time key="a" value={c.addedAt} />],
               [t('column.last'), <Time key="l" value={c.lastSeen} />],
-              [t('column.labels'), c.labels && Object.keys(c.labels).length ? <span key="lb" className="row flow">{Object.entries(c.labels).map(([k, v]) => <span key={k} className="chip mono">{k}={v}</span>)}</span> : null],
+              [t('column.labels'), c.labels?.length ? <span key="lb" className="row flow">{c.labels.map((l) => <span key={l} className="chip mono">{l}</span>)}</span> : null],
             ]}
           />
           {c.counts && Object.keys(c.counts).length ? (
@@ -186,14 +186,7 @@ function ClusterDrawer({ id, onClose }: { id: string; onClose: () => void }) {
 function EditCluster({ cluster, onDone }: { cluster: Cluster; onDone: () => void }) {
   const { t } = useI18n();
   const save = useAction(
-    (values: { name: string; labels: string[] }) => {
-      const labels: Record<string, string | null> = Object.fromEntries(Object.keys(cluster.labels ?? {}).map((k) => [k, null]));
-      for (const label of values.labels) {
-        const [key, ...rest] = label.split('=');
-        if (key) labels[key] = rest.join('=');
-      }
-      return api.patch(`/clusters/${segment(cluster.id)}`, { name: values.name, labels });
-    },
+    (values: { name: string; labels: string[] }) => api.patch(`/clusters/${segment(cluster.id)}`, values),
     { done: 'saved', stale: ['/clusters'], onDone },
   );
   return (
@@ -201,7 +194,7 @@ function EditCluster({ cluster, onDone }: { cluster: Cluster; onDone: () => void
       layout="vertical"
       className="panel"
       style={{ padding: 16 }}
-      initialValues={{ name: cluster.name, labels: Object.entries(cluster.labels ?? {}).map(([k, v]) => `${k}=${v}`) }}
+      initialValues={{ name: cluster.name, labels: cluster.labels ?? [] }}
       onFinish={(values: { name: string; labels: string[] }) => save.mutate(values)}
     >
       <Form.Item name="name" label={t('column.name')} rules={[{ required: true, message: t('form.required') }]}>

@@ -37,7 +37,7 @@ export default function ExceptionForm({ finding, onClose }: { finding: Finding; 
       <p className="muted" style={{ marginBottom: 12 }}>
         {t('exceptions.requestHint')}
       </p>
-      <Form form={form} layout="vertical" initialValues={{ scope: 'asset', expires: dayjs().add(90, 'day') }}>
+      <Form form={form} layout="vertical" initialValues={{ scope: 'object', expires: dayjs().add(90, 'day') }}>
         <Form.Item name="reason" label={t('exceptions.reason')} rules={[{ required: true, whitespace: true, message: t('form.required') }]}>
           <Input.TextArea rows={3} maxLength={2000} showCount placeholder={t('exceptions.reasonHint')} autoFocus />
         </Form.Item>
@@ -45,10 +45,10 @@ export default function ExceptionForm({ finding, onClose }: { finding: Finding; 
           <Radio.Group
             className="stack tight"
             options={[
-              { value: 'asset', label: t('exceptions.scopeAsset', { name: `${finding.asset.kind} ${finding.asset.name}` }) },
+              { value: 'object', label: t('exceptions.scopeAsset', { name: `${finding.asset.kind} ${finding.asset.name}` }) },
               ...(finding.asset.namespace ? [{ value: 'namespace', label: t('exceptions.scopeNamespace', { name: finding.asset.namespace }) }] : []),
               { value: 'cluster', label: t('exceptions.scopeCluster') },
-              { value: 'all', label: t('exceptions.scopeAll') },
+              { value: 'everywhere', label: t('exceptions.scopeAll') },
             ]}
           />
         </Form.Item>

@@ -1,17 +1,19 @@
 // One finding: what it is, why it matters, what it rests on, how to mend it, what happened to it.
 
+import { DownloadOutlined } from '@ant-design/icons';
 import { Button, Drawer, Tabs } from 'antd';
 import { useState } from 'react';
 import { Link } from 'react-router';
 import { segment } from '../../api/client';
 import { useGet } from '../../api/hooks';
-import type { FindingDetail } from '../../api/types';
+import type { EventRecord, FindingDetail, FindingFix, Page } from '../../api/types';
 import { useScoped } from '../../app/scope';
 import { useMay } from '../../app/session';
 import { useI18n } from '../../i18n';
-import { term } from '../../lib/query';
+import { save } from '../../lib/csv';
+import { and, term } from '../../lib/query';
 import { AssetLink, Copy, Facts, Nothing, SeverityMark, StateWord, Time } from '../../ui/basics';
-import { Code, Diff } from '../../ui/Code';
+import { Diff } from '../../ui/Code';
 import { ProblemAlert } from '../../ui/Problem';
 import { Skeleton } from '../../ui/ServerTable';
 import ExceptionForm from '../exceptions/ExceptionForm';
@@ -43,7 +45,7 @@ export default function FindingDrawer({ id, onClose }: { id: string; onClose: ()
           <Facts
             items={[
               [t('column.asset'), <AssetLink key="a" asset={f.asset} />],
-              [t('column.status'), <span key="s" className="row flow"><StateWord value={f.status} />{f.exception ? <Link to={scoped('/exceptions', { open: f.exception })}>{t('findings.seeException')}</Link> : null}</span>],
+              [t('column.status'), <span key="s" className="row flow"><StateWord value={f.status} />{f.exception?.id ? <Link to={scoped('/exceptions', { open: f.exception.id })}>{t('findings.seeException')}</Link> : f.exception?.byOwner ? <span className="muted">{t('findings.byOwner')}</span> : null}</span>],
               [t('column.check'), <Link key="c" className="mono" to={scoped('/findings', { q: term('check', f.check) })}>{f.check}</Link>],
               [t('column.category'), word('category', f.category)],
               [t('column.first'), <Time key="f" value={f.firstSeen} />],
@@ -68,7 +70,6 @@ export default function FindingDrawer({ id, onClose }: { id: string; onClose: ()
 
 function Explain({ f }: { f: FindingDetail }) {
   const { t } = useI18n();
-  const evidence = f.evidence?.length ? f.evidence : [{ path: f.path, value: f.value, container: f.container }];
   return (
     <div className="stack">
       {f.description ? <section><h3>{t('findings.what')}</h3><p>{f.description}</p></section> : null}
@@ -76,16 +77,13 @@ function Explain({ f }: { f: FindingDetail }) {
       {f.remedy ? <section><h3>{t('findings.remedy')}</h3><p>{f.remedy}</p></section> : null}
       <section>
         <h3>{t('findings.evidence')}</h3>
-        {evidence.map((e, index) => (
-          <Facts
-            key={index}
-            items={[
-              [t('findings.path'), e.path ? <span className="mono">{e.path} <Copy text={e.path} /></span> : null],
-              [t('findings.value'), e.value ? <span className="mono">{e.value}</span> : <span className="muted">{t('findings.absent')}</span>],
-              ...(e.container ? [[t('column.container'), <span key="c" className="mono">{e.container}</span>] as [React.ReactNode, React.ReactNode]] : []),
-            ]}
-          />
-        ))}
+        <Facts
+          items={[
+            [t('findings.path'), f.path ? <span className="mono">{f.path} <Copy text={f.path} /></span> : null],
+            [t('findings.value'), f.value ? <span className="mono">{f.value}</span> : <span className="muted">{t('findings.absent')}</span>],
+            ...(f.container ? [[t('column.container'), <span key="c" className="mono">{f.container}</span>] as [React.ReactNode, React.ReactNode]] : []),
+          ]}
+        />
       </section>
     </div>
   );
@@ -93,46 +91,47 @@ function Explain({ f }: { f: FindingDetail }) {
 
 function Fix({ f }: { f: FindingDetail }) {
   const { t } = useI18n();
-  if (!f.fix?.diff && !f.fix?.patch) {
-    return <Nothing title={t('findings.noFix')}>{f.remedy ?? t('findings.noFixHint')}</Nothing>;
-  }
-  const target = `${f.asset.kind.toLowerCase()}${f.asset.group ? `.${f.asset.group}` : ''}/${f.asset.name}`;
-  const command = `kubectl ${f.asset.namespace ? `-n ${f.asset.namespace} ` : ''}patch ${target} --type strategic --patch-file fix.yaml`;
+  const fix = useGet<FindingFix>(`/findings/${segment(f.id)}/fix`, {}, { enabled: !!f.fixable && f.status !== 'closed', keep: false });
+  const none = <Nothing title={t('findings.noFix')}>{f.remedy ?? t('findings.noFixHint')}</Nothing>;
+  if (!f.fixable || f.status === 'closed' || fix.error?.status === 404) return none;
+  if (fix.error) return <ProblemAlert problem={fix.error} onRetry={() => void fix.refetch()} />;
+  if (!fix.data) return <Skeleton />;
   return (
     <div className="stack">
       <p>{t('findings.fixHint')}</p>
-      {f.fix.diff ? <Diff text={f.fix.diff} label={t('findings.diff')} /> : null}
-      {f.fix.patch ? (
-        <>
-          <h3>{t('findings.patch')}</h3>
-          <Code text={f.fix.patch} label={t('findings.patch')} />
-          <Code text={command} numbers={false} label={t('findings.command')} />
-        </>
-      ) : null}
+      <Diff text={fix.data.diff} label={t('findings.diff')} />
+      <div className="row between">
+        <span className="muted">{fix.data.closes > 1 ? t('findings.closes', { n: fix.data.closes }) : ''}</span>
+        <Button icon={<DownloadOutlined />} onClick={() => save(`${f.asset.kind.toLowerCase()}-${f.asset.name}.yaml`, fix.data.fixed, 'application/yaml')}>{t('findings.fixed')}</Button>
+      </div>
     </div>
   );
 }
 
+// A finding's transitions are events.
 function History({ f }: { f: FindingDetail }) {
   const { t, word } = useI18n();
-  const items = f.history ?? [];
-  if (!items.length) return <Nothing title={t('findings.noHistory')} />;
+  const may = useMay();
+  const query = and('kind:finding', term('rule', f.check), f.asset.cluster && term('cluster', f.asset.cluster), f.asset.namespace && term('ns', f.asset.namespace), term('name', f.asset.name));
+  const events = useGet<Page<EventRecord>>('/events', { q: query, limit: 100 }, { enabled: may('events.read'), keep: false });
+  if (events.error) return <ProblemAlert problem={events.error} />;
+  const items = events.data?.items ?? [];
   return (
     <ol className="timeline">
-      {items.map((item, index) => (
-        <li key={index}>
+      {items.map((item) => (
+        <li key={item.id}>
           <div className="row between">
             <span>
-              {word('history', item.op)}
-              {item.by ? <span className="muted"> · {item.by}</span> : null}
+              {word('history', item.verb)}
+              {item.user ? <span className="muted"> · {item.user}</span> : null}
             </span>
-            <span className="muted">
-              <Time value={item.at} />
-            </span>
+            <span className="muted"><Time value={item.time} /></span>
           </div>
-          {item.text ? <span className="muted wrap">{item.text}</span> : null}
+          <span className="muted wrap">{item.message}</span>
         </li>
       ))}
+      {f.closedAt && !items.length ? <li><div className="row between"><span>{t('history.closed')}</span><span className="muted"><Time value={f.closedAt} /></span></div></li> : null}
+      {!items.some((item) => item.verb === 'opened') ? <li><div className="row between"><span>{t('history.opened')}</span><span className="muted"><Time value={f.firstSeen} /></span></div></li> : null}
     </ol>
   );
 }

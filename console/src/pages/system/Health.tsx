@@ -1,0 +1,89 @@
+import { useGet } from '../../api/hooks';
+import type { SystemInfo } from '../../api/types';
+import { useI18n } from '../../i18n';
+import { bytes, duration, number } from '../../lib/format';
+import { Facts, None, Nothing, Num, Panel, State, StateWord, Time } from '../../ui/basics';
+import { LocalTable } from '../../ui/LocalTable';
+import { ProblemAlert } from '../../ui/Problem';
+import { Skeleton } from '../../ui/ServerTable';
+
+export default function Health() {
+  const { t, language, word } = useI18n();
+  const system = useGet<SystemInfo>('/system', {}, { refetchInterval: 10_000 });
+  if (system.error) return <ProblemAlert problem={system.error} onRetry={() => void system.refetch()} />;
+  const s = system.data;
+  if (!s) return <Panel><Skeleton rows={10} /></Panel>;
+  const memory = typeof s.memory === 'number' ? s.memory : s.memory?.rss;
+  const dropped = (s.queues ?? []).reduce((sum, q) => sum + q.dropped, 0);
+  return (
+    <div className="stack">
+      <div className="panel tiles">
+        <div className="tile"><b>{s.version}</b><span>{t('column.version')}</span></div>
+        <div className="tile"><b>{duration(s.uptime, language)}</b><span>{t('system.uptime')}</span></div>
+        <div className="tile"><b>{memory === undefined ? <None /> : bytes(memory, language)}</b><span>{t('system.memory')}</span></div>
+        <div className="tile"><b><Num value={typeof s.clusters === 'number' ? s.clusters : undefined} /></b><span>{t('nav.clusters')}</span></div>
+        <div className="tile"><b><Num value={typeof s.agents === 'number' ? s.agents : undefined} /></b><span>{t('system.agents')}</span></div>
+        <div className="tile"><b>{dropped ? <span className="state bad">{number(dropped, language)}</span> : <span className="state good">{'0'}</span>}</b><span>{t('system.dropped')}</span></div>
+      </div>
+      <div className="grid two">
+        <LocalTable
+          title={t('system.queues')}
+          rows={s.queues ?? []}
+          rowKey={(q) => q.name}
+          columns={[
+            { key: 'name', title: 'column.name', value: (q) => q.name, render: (q) => <span className="mono">{q.name}</span> },
+            { key: 'queued', title: 'column.queued', width: 110, right: true, value: (q) => q.queued, render: (q) => <Num value={q.queued} /> },
+            { key: 'dropped', title: 'column.dropped', width: 110, right: true, value: (q) => q.dropped, render: (q) => (q.dropped ? <State tone="bad"><Num value={q.dropped} /></State> : <Num value={0} />) },
+          ]}
+        />
+        <Panel title={t('system.stores')}>
+          <div className="stack">
+            {Object.entries(s.stores ?? {}).map(([name, store]) => (
+              <section key={name} className="stack tight">
+                <h3>{word('store', name)}</h3>
+                <Facts
+                  items={[
+                    [t('system.size'), store.bytes === undefined ? null : bytes(store.bytes, language)],
+                    ...(store.events !== undefined ? [[t('nav.events'), number(store.events, language)] as [string, string]] : []),
+                    ...(store.oldest ? [[t('system.oldest'), <Time key="o" value={store.oldest} />] as [React.ReactNode, React.ReactNode]] : []),
+                    ...(store.records ? [[t('system.records'), <span key="r" className="row flow">{recordsOf(store.records).map(([kind, count]) => <span key={kind} className="chip"><span className="mono">{kind}</span> {number(count, language)}</span>)}</span>] as [React.ReactNode, React.ReactNode]] : []),
+                  ]}
+                />
+              </section>
+            ))}
+          </div>
+        </Panel>
+      </div>
+      <div className="grid two">
+        <LocalTable
+          title={t('system.listeners')}
+          rows={s.listeners ?? []}
+          rowKey={(l) => l.name + l.address}
+          columns={[
+            { key: 'name', title: 'column.name', width: 120, value: (l) => l.name },
+            { key: 'address', title: 'column.address', value: (l) => l.address, render: (l) => <span className="mono">{l.address}</span> },
+            { key: 'tls', title: 'column.tls', width: 100, value: (l) => (l.tls ? 1 : 0), render: (l) => (l.tls ? <State tone="good">{t('yes')}</State> : <State tone="warn">{t('no')}</State>) },
+            { key: 'certificate', title: 'column.certificate', width: 150, value: (l) => l.certificateExpires, render: (l) => <Time value={l.certificateExpires} /> },
+          ]}
+        />
+        <LocalTable
+          title={t('system.sinks')}
+          rows={s.sinks ?? []}
+          rowKey={(k) => k.name}
+          empty={<Nothing title={t('system.noSinks')}>{t('system.noSinksHint')}</Nothing>}
+          columns={[
+            { key: 'name', title: 'column.name', value: (k) => k.name, render: (k) => <div className="stack" style={{ gap: 0 }}><span className="mono clip" title={k.name}>{k.name}</span>{k.lastError ? <span className="muted wrap">{k.lastError}</span> : null}</div> },
+            { key: 'state', title: 'column.state', width: 100, value: (k) => k.state, render: (k) => <StateWord value={k.state} /> },
+            { key: 'sent', title: 'column.sent', width: 100, right: true, value: (k) => k.sent, render: (k) => <Num value={k.sent} /> },
+            { key: 'dropped', title: 'column.dropped', width: 100, right: true, value: (k) => k.dropped, render: (k) => (k.dropped ? <State tone="bad"><Num value={k.dropped} /></State> : <Num value={k.dropped} />) },
+          ]}
+        />
+      </div>
+    </div>
+  );
+}
+
+function recordsOf(records: Record<string, number> | { name: string; count: number }[]): [string, number][] {
+  const entries: [string, number][] = Array.isArray(records) ? records.map((r) => [r.name, r.count]) : Object.entries(records);
+  return entries.toSorted((a, b) => b[1] - a[1]);
+}
