@@ -49,7 +49,7 @@ struct Services {
 // listeners; Start() begins work that needs threads.
 class Feature {
  public:
-  virtual ~Feature() = default;
+  virtual ~Feature();
   virtual std::string name() const = 0;
   virtual Result<> Start() = 0;
   virtual void Stop() = 0;

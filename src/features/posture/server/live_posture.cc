@@ -195,7 +195,11 @@ LivePosture::LivePosture(Services& services, const CheckSet& checks)
             AppendJsonString(data, asset.cluster);
             data += ",\"namespace\":";
             AppendJsonString(data, asset.ns);
-            services_.api.Tell({"findings", "findings.read", asset.cluster, asset.ns, data + "}"});
+            services_.api.Tell({.topic = "findings",
+                                .permission = "findings.read",
+                                .cluster = asset.cluster,
+                                .ns = asset.ns,
+                                .data = data + "}"});
           },
           NowUs),
       exceptions_(services.state, services.pipeline, NowUs, [this] { ExceptionsChanged(); }),
@@ -550,7 +554,10 @@ Result<Report> LivePosture::RunAs(const std::string& key, const std::string& clu
     AppendJsonString(data, key);
     data += ",\"cluster\":";
     AppendJsonString(data, cluster);
-    services_.api.Tell({"runs", "inspections.read", cluster, "", data + "}"});
+    services_.api.Tell({.topic = "runs",
+                        .permission = "inspections.read",
+                        .cluster = cluster,
+                        .data = data + "}"});
   };
   write("running", nullptr, "", 0);
   auto report = Inspect(cluster, stop);

@@ -146,12 +146,11 @@ class Routes {
          .csv_columns = {"id", "severity", "status", "check", "title", "message", "asset.cluster",
                          "asset.kind", "asset.namespace", "asset.name", "container", "path",
                          "value", "firstSeen", "lastSeen", "closedAt"},
-         .render =
-                           [this](const Request& r, const store::Record&, Value body, Arena& arena,
-                                  Value& out) {
-                             bool full = r.path.contains("key") || r.path.contains("id");
-                             out = RenderFinding(posture_.checks(), body, r.language, full, arena);
-                           }});
+         .render = [this](const Request& r, const store::Record&, Value body, Arena& arena,
+                          Value& out) {
+           bool full = r.path.contains("key") || r.path.contains("id");
+           out = RenderFinding(posture_.checks(), body, r.language, full, arena);
+         }});
     api.AddCollection(
         {.path = "/api/v1/inspections/workloads",
          .collection = std::string(kInspected),

@@ -1,0 +1,7 @@
+#include "platform/service/service.h"
+
+namespace bulwark {
+
+Feature::~Feature() = default;
+
+}  // namespace bulwark
