@@ -352,7 +352,7 @@ void RuleEngine::Tick(int64_t now_us, int64_t not_before_us,
   }
 }
 
-std::string RuleEngine::Snapshot() const {
+std::string RuleEngine::Snapshot(size_t max_windows) const {
   std::string out = "{\"version\":1,\"heard\":[";
   bool first = true;
   auto separate = [&] {
@@ -373,7 +373,7 @@ std::string RuleEngine::Snapshot() const {
   for (const auto& r : state_->rules) {
     size_t n = 0;
     for (const Window& window : r->windows.list) {
-      if (++n > state_->limits.max_snapshot_windows) break;
+      if (++n > max_windows) break;
       separate();
       out += "{\"rule\":";
       AppendJsonString(out, r->rule->id);

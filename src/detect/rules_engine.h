@@ -66,7 +66,6 @@ struct Suppression {
 struct EngineLimits {
   size_t max_windows = 10'000;          // a rule
   size_t max_known = 500'000;           // over all rules
-  size_t max_snapshot_windows = 2'000;  // a rule, the latest touched
   size_t max_combinations = 20'000;     // of kind, verb, resource and outcome, remembered
 };
 
@@ -90,8 +89,8 @@ class RuleEngine {
   void Tick(int64_t now_us, int64_t not_before_us,
             const std::function<bool(std::string_view cluster)>& ready, std::vector<Match>& out);
 
-  // Windows and last-heard times as JSON.
-  std::string Snapshot() const;
+  // Windows and last-heard times as JSON; of each rule the windows touched last.
+  std::string Snapshot(size_t max_windows) const;
   // What it does not understand is passed over: a state that is lost costs a late alert.
   void Restore(std::string_view json);
 

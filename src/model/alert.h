@@ -15,7 +15,7 @@ enum class AlertState : uint8_t { kOpen, kAcknowledged, kResolved };
 std::string_view AlertStateName(AlertState state);  // "open", "acknowledged", "resolved"
 
 struct Alert {
-  std::string id;     // hash of rule, cluster, group and the time of the first event
+  std::string id;     // hash of rule, cluster and group: what happens again opens it again
   std::string rule;   // RuleInfo::id
   std::string group;  // what events have in common that belong to one alert
   Severity severity = Severity::kUnknown;
