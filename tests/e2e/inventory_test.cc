@@ -25,6 +25,7 @@
 #include "net/test_server.h"
 #include "platform/inventory/asset_record.h"
 #include "platform/inventory/manifest.h"
+#include "platform/inventory/relations.h"
 #include "platform/pipeline/memory_store.h"
 #include "platform/store/sqlite_state_store.h"
 #include "platform/vault/vault.h"
@@ -315,6 +316,219 @@ TEST(InventoryE2e, AddedWithTheAccountOfItsManifest) {
   EXPECT_FALSE(*world.vault->Has({"clusters", added->id, "kubeconfig"}));
   EXPECT_THAT(listener.Said(), Contains("removed"));
   EXPECT_EQ(world.inventory->Remove(added->id).error().id(), "inventory.no_cluster");
+}
+
+// A cluster that may do anything, shared by the tests that do not disturb it.
+class InventoryLive : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (std::string reason = KubeCluster::WhyNot({}); !reason.empty()) GTEST_SKIP() << reason;
+    auto started = KubeCluster::StartApiServer();
+    ASSERT_TRUE(started) << started.error().ToString();
+    cluster_.emplace(*std::move(started));
+  }
+  void Apply(std::string_view yaml) { bulwark::Apply(*cluster_, yaml); }
+
+  std::optional<KubeCluster> cluster_;
+};
+
+constexpr std::string_view kShop = R"(
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {pod-security.kubernetes.io/enforce: baseline}}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: web, namespace: shop}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: reader, namespace: shop}
+rules: [{apiGroups: [""], resources: [configmaps], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: web-reads, namespace: shop}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
+subjects: [{kind: ServiceAccount, name: web, namespace: shop}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop, uid-is: nothing}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      serviceAccountName: web
+      containers:
+      - name: c
+        image: nginx:1.27
+        args: [--listen=80, --password=hunter2]
+        env: [{name: TOKEN, value: hunter2}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: front, namespace: shop}
+spec:
+  rules:
+  - host: shop.example
+    http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: deny, namespace: shop}
+spec: {podSelector: {}, policyTypes: [Ingress]}
+)";
+
+TEST_F(InventoryLive, ChangesBecomeHistoryAndRelations) {
+  std::string yaml(kShop);
+  yaml = ReplaceAll(yaml, ", uid-is: nothing", "");
+  Listener listener("widgets.example.com");
+  World world(Quick());
+  world.inventory->AddListener(&listener);
+  ASSERT_TRUE(world.inventory->Start());
+  auto added = world.inventory->AddLocal("here", Admin(*cluster_));
+  ASSERT_TRUE(added) << added.error().ToString();
+  const std::string id = added->id;
+  ASSERT_TRUE(world.WaitFor(id, "ready"));
+  // What was there before is no news.
+  EXPECT_THAT(world.Events("created", "Namespace", "kube-system"), IsEmpty());
+
+  Apply(yaml);
+  // What a controller would make of it.
+  Apply(R"(
+apiVersion: apps/v1
+kind: ReplicaSet
+metadata:
+  name: web-1
+  namespace: shop
+  ownerReferences: [{apiVersion: apps/v1, kind: Deployment, name: web, uid: "1", controller: true}]
+spec: {replicas: 0, selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: c, image: "nginx:1.27"}]}}}
+---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: web-1-a
+  namespace: shop
+  labels: {app: web}
+  ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: web-1, uid: "2", controller: true}]
+spec: {serviceAccountName: web, containers: [{name: c, image: "nginx:1.27"}]}
+)");
+  const std::string web = id + "/apps/Deployment/shop/web", pod = id + "//Pod/shop/web-1-a";
+  Arena arena;
+  ASSERT_TRUE(Eventually([&] { return world.Asset(arena, pod).StringAt("workload") == web; }));
+  const std::string image = "docker.io/library/nginx:1.27";
+  ASSERT_TRUE(Eventually([&] { return !world.Asset(arena, id + "//Image//" + image).IsNull(); }));
+  EXPECT_EQ(world.Asset(arena, id + "//Image//" + image)["summary"]["workloads"], Value::Int(1));
+  EXPECT_EQ(world.Asset(arena, web).StringAt("class"), "workload");
+  EXPECT_EQ(world.Asset(arena, id + "/apps/ReplicaSet/shop/web-1").StringAt("class"), "replica");
+  // Nothing of it is a secret in the clear.
+  auto stored = world.state->Get("assets", web);
+  ASSERT_TRUE(stored && *stored);
+  EXPECT_THAT((*stored)->body, Not(HasSubstr("hunter2")));
+  EXPECT_THAT((*stored)->body, HasSubstr("--listen=80"));
+  EXPECT_EQ(world.Events("created", "Deployment", "web").size(), 1U);
+
+  // Who changed what.
+  test::Output patched = cluster_->Kubectl(
+      {"patch", "deployment", "web", "--namespace=shop", "--type=json",
+       R"(--patch=[{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"nginx:1.28"},
+                   {"op":"replace","path":"/spec/template/spec/containers/0/env/0/value","value":"hunter3"}])"});
+  ASSERT_EQ(patched.status, 0) << patched.err;
+  ASSERT_TRUE(Eventually([&] { return !world.Events("updated", "Deployment", "web").empty(); }));
+  Event event = world.Events("updated", "Deployment", "web")[0];
+  EXPECT_THAT(
+      event.body,
+      HasSubstr(R"("path":"spec.template.spec.containers[c].image","before":"\"nginx:1.27\"")"));
+  EXPECT_THAT(event.body, HasSubstr("env[TOKEN].value"));
+  EXPECT_THAT(event.body, Not(HasSubstr("hunter")));
+  EXPECT_EQ(event.user_agent, "kubectl-patch");
+  EXPECT_EQ(event.message, "asset.updated");
+
+  auto relations = inventory::RelationsOf(*world.state, web, [](const Value&) { return true; });
+  ASSERT_TRUE(relations) << relations.error().ToString();
+  Value r = ParseJson(*relations, arena).value();
+  auto names = [&](std::string_view relation) {
+    std::string out;
+    for (const Value& ref : r[relation].items()) {
+      out += fmt::format("{}{}/{}", out.empty() ? "" : " ", ref["asset"].StringAt("kind"),
+                         ref["asset"].StringAt("name"));
+    }
+    return out;
+  };
+  EXPECT_EQ(names("pods"), "Pod/web-1-a");
+  EXPECT_EQ(names("replicas"), "ReplicaSet/web-1");
+  EXPECT_EQ(names("services"), "Service/web");
+  EXPECT_EQ(names("ingresses"), "Ingress/front");
+  EXPECT_EQ(names("networkPolicies"), "NetworkPolicy/deny");
+  EXPECT_THAT(names("bindings"), HasSubstr("RoleBinding/web-reads"));
+  EXPECT_THAT(names("roles"), HasSubstr("Role/reader"));
+  EXPECT_EQ(r["serviceAccount"]["asset"].StringAt("name"), "web");
+  r = ParseJson(*inventory::RelationsOf(*world.state, id + "//Image//" + image,
+                                        [](const Value&) { return true; }),
+                arena)
+          .value();
+  EXPECT_EQ(names("workloads"), "Deployment/web");
+  r = ParseJson(*inventory::RelationsOf(*world.state, id + "//Service/shop/web",
+                                        [](const Value&) { return true; }),
+                arena)
+          .value();
+  EXPECT_EQ(names("workloads"), "Deployment/web");
+  EXPECT_EQ(names("pods"), "Pod/web-1-a");
+  EXPECT_FALSE(inventory::RelationsOf(*world.state, web, [](const Value&) { return false; }));
+
+  // A kind that comes later, and goes.
+  Apply(R"(
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {plural: widgets, singular: widget, kind: Widget, listKind: WidgetList}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
+)");
+  ASSERT_TRUE(Eventually([&] {
+    return cluster_
+               ->Kubectl({"apply", "--filename=-"},
+                         "{apiVersion: example.com/v1, kind: Widget, metadata: {name: w, "
+                         "namespace: shop}, spec: {size: 3}}")
+               .status == 0;
+  }));
+  const std::string widget = "example.com/Widget/shop/w";
+  EXPECT_TRUE(Eventually([&] { return listener.There().contains(widget); }));
+  Delete(*cluster_, {"crd", "widgets.example.com"});
+  EXPECT_TRUE(Eventually([&] { return !listener.There().contains(widget); }));
+
+  // Gone, but not forgotten at once.
+  Delete(*cluster_, {"pod", "web-1-a", "--namespace=shop"});
+  ASSERT_TRUE(Eventually([&] { return world.Asset(arena, pod)["gone"].IsTrue(); }));
+  EXPECT_EQ(world.Events("deleted", "Pod", "web-1-a").size(), 1U);
+  EXPECT_TRUE(
+      Eventually([&] { return world.Asset(arena, id + "//Image//" + image)["gone"].IsTrue(); }));
+
+  // What happens while nobody looks is found out later, once.
+  world.inventory->Stop();
+  Delete(*cluster_, {"service", "web", "--namespace=shop"});
+  Apply("{apiVersion: v1, kind: ServiceAccount, metadata: {name: late, namespace: shop}}");
+  world.Close();
+  world.Open();
+  ASSERT_TRUE(world.inventory->Start());
+  EXPECT_TRUE(world.WaitFor(id, "away"));  // without its credentials
+  ASSERT_TRUE(world.inventory->AddLocal("here", Admin(*cluster_)));
+  ASSERT_TRUE(world.WaitFor(id, "ready"));
+  EXPECT_TRUE(world.Asset(arena, id + "//Service/shop/web")["gone"].IsTrue());
+  EXPECT_EQ(world.Events("deleted", "Service", "web").size(), 1U);
+  EXPECT_EQ(world.Events("created", "ServiceAccount", "late").size(), 1U);
+  EXPECT_EQ(world.Events("created", "Deployment", "web").size(), 1U);
+  EXPECT_EQ(world.Keys(id), KeysInCluster(*cluster_));
 }
 
 }  // namespace
