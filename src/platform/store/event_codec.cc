@@ -123,11 +123,10 @@ std::string PayloadCodec::Compress(std::string_view packed, int64_t dictionary) 
   out.resize(header + ZSTD_compressBound(packed.size()));
   ZSTD_CCtx* context = ThisThread().compress;
   const size_t size =
-      with != nullptr
-          ? ZSTD_compress_usingCDict(context, out.data() + header, out.size() - header,
-                                     packed.data(), packed.size(), with->compress)
-          : ZSTD_compressCCtx(context, out.data() + header, out.size() - header, packed.data(),
-                              packed.size(), kLevel);
+      with != nullptr ? ZSTD_compress_usingCDict(context, out.data() + header, out.size() - header,
+                                                 packed.data(), packed.size(), with->compress)
+                      : ZSTD_compressCCtx(context, out.data() + header, out.size() - header,
+                                          packed.data(), packed.size(), kLevel);
   BW_CHECK(!ZSTD_isError(size));
   out.resize(header + size);
   return out;
@@ -150,11 +149,10 @@ Result<std::string> PayloadCodec::Decompress(std::string_view bytes, int64_t* mi
   }
   std::string out(size, '\0');
   ZSTD_DCtx* context = ThisThread().decompress;
-  const size_t got = id != 0 ? ZSTD_decompress_usingDDict(context, out.data(), out.size(),
-                                                          bytes.data(), bytes.size(),
-                                                          found->second->decompress)
-                             : ZSTD_decompressDCtx(context, out.data(), out.size(), bytes.data(),
-                                                   bytes.size());
+  const size_t got =
+      id != 0 ? ZSTD_decompress_usingDDict(context, out.data(), out.size(), bytes.data(),
+                                           bytes.size(), found->second->decompress)
+              : ZSTD_decompressDCtx(context, out.data(), out.size(), bytes.data(), bytes.size());
   if (ZSTD_isError(got) || got != size) return Corrupt();
   return out;
 }

@@ -83,8 +83,8 @@ Result<Predicate> CompileKey(Connection& reader, const Segment& segment, size_t 
   query.kind = Query::Kind::kTerm;
   query.term = term;
   const std::string where = filter.Where(query, parameters);
-  Statement find = BW_TRY(reader.Prepare(fmt::format(
-      "SELECT id FROM {} WHERE field={} AND {}", segment.Table('s'), key, where)));
+  Statement find = BW_TRY(reader.Prepare(
+      fmt::format("SELECT id FROM {} WHERE field={} AND {}", segment.Table('s'), key, where)));
   BindAll(find, parameters);
   while (BW_TRY(find.Step())) out.codes.push_back(find.Int(0));
   if (out.codes.empty()) return Of(false);

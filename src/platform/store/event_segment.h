@@ -67,12 +67,12 @@ struct Predicate {
   enum class Kind : uint8_t { kTrue, kFalse, kAnd, kOr, kNot, kCodes, kSeverity, kTime, kText };
   Kind kind = Kind::kTrue;
   std::vector<Predicate> parts;
-  int key = 0;                  // kCodes: which of EventKeys()
-  std::vector<int64_t> codes;   // sorted
-  uint32_t severities = 0;      // kSeverity: bits
+  int key = 0;                 // kCodes: which of EventKeys()
+  std::vector<int64_t> codes;  // sorted
+  uint32_t severities = 0;     // kSeverity: bits
   Term::Op op = Term::Op::kEquals;
-  std::vector<double> times;    // kTime
-  std::string text;             // kText
+  std::vector<double> times;  // kTime
+  std::string text;           // kText
 
   bool IsTrue() const { return kind == Kind::kTrue; }
   bool IsFalse() const { return kind == Kind::kFalse; }

@@ -78,7 +78,8 @@ const std::vector<Field>& EventFields() {
                                  {"severity", ColumnType::kSeverity, {}},
                                  {"time", ColumnType::kTime, {}}};
     for (const EventKey& key : EventKeys()) {
-      if (!key.name.empty()) fields.push_back({std::string(key.name), ColumnType::kText, key.aliases});
+      if (!key.name.empty())
+        fields.push_back({std::string(key.name), ColumnType::kText, key.aliases});
     }
     return fields;
   }();
@@ -88,13 +89,14 @@ const std::vector<Field>& EventFields() {
 std::string EventText(const Event& event) {
   TextBuilder text;
   for (const EventKey& key : EventKeys()) {
-    if (key.name != "cluster" && key.name != "message" && !key.name.empty()) text.Add(key.Of(event));
+    if (key.name != "cluster" && key.name != "message" && !key.name.empty())
+      text.Add(key.Of(event));
   }
   for (const auto& [name, value] : event.args) text.Add(value);
   if (!event.body.empty()) {
     Arena arena;
-    const Result<Value> body =
-        ParseJson(event.body, arena, {.max_depth = 64, .duplicate_keys = true, .borrow_text = true});
+    const Result<Value> body = ParseJson(
+        event.body, arena, {.max_depth = 64, .duplicate_keys = true, .borrow_text = true});
     if (body) {
       text.AddJson(*body);
     } else {
@@ -124,9 +126,8 @@ ColumnType EventSubject::Values(std::string_view field, std::vector<FieldValue>&
 }
 
 int64_t HistogramStep(int64_t span_us, int buckets) {
-  constexpr int64_t kSteps[] = {1,    2,    5,     10,    15,    30,    60,     120,    300,
-                                600,  900,  1800,  3600,  7200,  10800, 21600,  43200,  86400,
-                                172800, 604800};
+  constexpr int64_t kSteps[] = {1,   2,    5,    10,   15,    30,    60,    120,   300,    600,
+                                900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800};
   for (int64_t seconds : kSteps) {
     // One more, for a beginning that is rounded down.
     if (span_us / (seconds * 1'000'000) + 1 <= std::max(buckets, 2)) return seconds * 1'000'000;

@@ -10,7 +10,8 @@
 // cut after 1,024 bytes. Malformed UTF-8 becomes U+FFFD.
 //
 // Pages do not shift while events arrive: a cursor is a place in the order of time (and of arrival,
-// among equal times); what comes later with an older time shows in the pages that are still to come.
+// among equal times); what comes later with an older time shows in the pages that are still to
+// come.
 //
 // Thread-safety: all members from any thread; reads wait for no writes.
 

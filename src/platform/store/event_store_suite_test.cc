@@ -105,13 +105,14 @@ TEST_P(EventStoreSuite, KeepsAllOfAnEvent) {
 
 TEST_P(EventStoreSuite, TakesAnyId) {
   std::vector<Event> events;
-  for (const char* id : {"00112233445566778899aabbccddeeff", "00112233445566778899AABBCCDDEEFF", "a",
-                         "fifteen bytes..", "sixteen bytes...", "seventeen bytes.."}) {
+  for (const char* id : {"00112233445566778899aabbccddeeff", "00112233445566778899AABBCCDDEEFF",
+                         "a", "fifteen bytes..", "sixteen bytes...", "seventeen bytes.."}) {
     events.push_back(Make(1, kStart));
     events.back().id = id;
   }
   EXPECT_EQ(store_->Append(events)->stored, events.size());
-  EXPECT_THAT(Ids(store_->Search({.oldest_first = true})->events), testing::ElementsAreArray(Ids(events)));
+  EXPECT_THAT(Ids(store_->Search({.oldest_first = true})->events),
+              testing::ElementsAreArray(Ids(events)));
   for (const Event& event : events) EXPECT_EQ((*store_->Get(event.id))->id, event.id);
 }
 
@@ -183,7 +184,9 @@ class RandomEvents {
  public:
   explicit RandomEvents(uint32_t seed) : engine_(seed) {}
   int Below(int n) { return static_cast<int>(engine_() % static_cast<uint32_t>(n)); }
-  std::string Of(std::initializer_list<const char*> words) { return words.begin()[Below(static_cast<int>(words.size()))]; }
+  std::string Of(std::initializer_list<const char*> words) {
+    return words.begin()[Below(static_cast<int>(words.size()))];
+  }
   Event Make(int number, int64_t time) {
     Event event = store::Make(number, time);
     event.kind = Of({"audit", "audit", "audit", "kubernetes", "alert"});
@@ -200,12 +203,15 @@ class RandomEvents {
     event.rule = Of({"", "", "shell", "escape"});
     event.source_ip = fmt::format("10.0.0.{}", Below(5));
     if (Below(3) == 0) event.args = {{"reason", Words()}};
-    if (Below(3) == 0) event.body = R"({"a":[")" + Words() + R"(",{"b":")" + Words() + R"("}],"at":"2026-01-01T00:00:00.000000Z"})";
+    if (Below(3) == 0)
+      event.body = R"({"a":[")" + Words() + R"(",{"b":")" + Words() +
+                   R"("}],"at":"2026-01-01T00:00:00.000000Z"})";
     return event;
   }
   std::string Words() {
-    return Of({"OOMKilled", "back-off restarting", "容器", "运行容器时出错", "拉取镜像失败", "Über uns", "a b c"}) + " " +
-           Of({"x1", "node-1", "镜像", "failed"});
+    return Of({"OOMKilled", "back-off restarting", "容器", "运行容器时出错", "拉取镜像失败",
+               "Über uns", "a b c"}) +
+           " " + Of({"x1", "node-1", "镜像", "failed"});
   }
   Query Term() {
     switch (Below(12)) {
@@ -216,10 +222,15 @@ class RandomEvents {
       case 4: return Query::Equals("ns", Of({"prod", "kube-*", "?*", "*"}));
       case 5: return Query::Has(Of({"rule", "user", "severity", "time", "name", "agent"}));
       case 6: return Query::Text(Words());
-      case 7: return Query::Text(Of({"容器", "容", "kube-system", "secret", "restarting", "镜像失", "uns", "web", "system"}));
-      case 8: return Query::Compare("severity", static_cast<Term::Op>(Below(5)), Of({"high", "low", "unknown"}));
-      case 9: return Query::Compare("time", static_cast<Term::Op>(Below(5)),
-                                    fmt::format("2026-01-0{}T0{}:00:00Z", 1 + Below(3), Below(9)));
+      case 7:
+        return Query::Text(Of({"容器", "容", "kube-system", "secret", "restarting", "镜像失", "uns",
+                               "web", "system"}));
+      case 8:
+        return Query::Compare("severity", static_cast<Term::Op>(Below(5)),
+                              Of({"high", "low", "unknown"}));
+      case 9:
+        return Query::Compare("time", static_cast<Term::Op>(Below(5)),
+                              fmt::format("2026-01-0{}T0{}:00:00Z", 1 + Below(3), Below(9)));
       case 10: return Query::Equals("name", fmt::format("web-{}*", Below(4)));
       default: return Query::Equals("resource", Of({"pods", "pods/*", "secrets"}));
     }
@@ -245,7 +256,8 @@ TEST_P(EventStoreSuite, AnswersAsMemoryDoes) {
   std::vector<Event> all;
   std::vector<Event> batch;
   for (int i = 0; i < 3000; ++i) {
-    const int64_t jitter = random.Below(30) == 0 ? -random.Below(3600) * kSecond : random.Below(500);
+    const int64_t jitter =
+        random.Below(30) == 0 ? -random.Below(3600) * kSecond : random.Below(500);
     batch.push_back(random.Make(i, kStart + i * 80 * kSecond + jitter));
     if (batch.size() == 300) {
       auto outcome = store_->Append(batch);
@@ -302,30 +314,38 @@ TEST_P(EventStoreSuite, AnswersAsMemoryDoes) {
       auto histogram = store_->Histogram(range, step);
       ASSERT_TRUE(histogram) << histogram.error().ToString();
       for (const Bucket& bucket : *histogram) {
-        ASSERT_EQ(bucket.count, counts[bucket.start_us]) << ToText(query.filter) << " step " << step;
+        ASSERT_EQ(bucket.count, counts[bucket.start_us])
+            << ToText(query.filter) << " step " << step;
       }
       // Top values.
-      const std::string field = random.Of({"user", "verb", "ns", "kind", "severity", "name", "ip", "rule"});
+      const std::string field =
+          random.Of({"user", "verb", "ns", "kind", "severity", "name", "ip", "rule"});
       std::map<std::string, uint64_t> values;
       for (const Event* event : expected) {
         std::vector<FieldValue> value;
         const ColumnType type = EventSubject(*event).Values(field, value);
-        const std::string text = type == ColumnType::kText ? value[0].text : NumberAsText(type, *value[0].number);
+        const std::string text =
+            type == ColumnType::kText ? value[0].text : NumberAsText(type, *value[0].number);
         if (!text.empty()) ++values[text];
       }
       auto top = store_->Top(query, field, 1000);
       ASSERT_TRUE(top) << top.error().ToString();
-      EXPECT_EQ((std::map<std::string, uint64_t>(top->begin(), top->end())), values) << field << " of " << ToText(query.filter);
-      EXPECT_TRUE(std::is_sorted(top->begin(), top->end(), [](const auto& a, const auto& b) { return a.second > b.second; }));
+      EXPECT_EQ((std::map<std::string, uint64_t>(top->begin(), top->end())), values)
+          << field << " of " << ToText(query.filter);
+      EXPECT_TRUE(std::is_sorted(top->begin(), top->end(),
+                                 [](const auto& a, const auto& b) { return a.second > b.second; }));
     }
     EXPECT_GT(matched, rounds / 3);
   };
   check(250);
   // The same after the oldest went, and after opening again.
-  const Retention rules[] = {{.kind = "audit", .max_age_us = 2 * kDay}, {.kind = "alert", .max_age_us = 0, .max_events = 100}};
+  const Retention rules[] = {{.kind = "audit", .max_age_us = 2 * kDay},
+                             {.kind = "alert", .max_age_us = 0, .max_events = 100}};
   auto gone = store_->Expire(rules, 0, kStart + 3 * kDay);
   ASSERT_TRUE(gone) << gone.error().ToString();
-  std::erase_if(all, [](const Event& event) { return event.kind == "audit" && event.time_us < kStart + kDay; });
+  std::erase_if(all, [](const Event& event) {
+    return event.kind == "audit" && event.time_us < kStart + kDay;
+  });
   std::vector<Event> alerts;
   for (const Event& event : all) {
     if (event.kind == "alert") alerts.push_back(event);
@@ -338,7 +358,8 @@ TEST_P(EventStoreSuite, AnswersAsMemoryDoes) {
       store_->Search({.filter = Query::Equals("kind", "alert"), .limit = 1000});
   for (const Event& event : left_alerts->events) kept.insert(event.id);
   EXPECT_EQ(kept.size(), 100u);
-  std::erase_if(all, [&](const Event& event) { return event.kind == "alert" && !kept.contains(event.id); });
+  std::erase_if(
+      all, [&](const Event& event) { return event.kind == "alert" && !kept.contains(event.id); });
   Reopen();
   check(120);
 }
@@ -360,7 +381,8 @@ TEST_P(EventStoreSuite, ForgetsByAgeNumberAndSize) {
   EXPECT_EQ(store_->Statistics()->oldest_us, kStart + 660 * kHour);
   EXPECT_THAT(Ids(store_->Search({.filter = Query::Text("word10")})->events), IsEmpty());
   EXPECT_EQ(store_->Search({.filter = Query::Text("word700")})->events.size(), 1u);
-  const Retention few[] = {{.kind = "audit", .max_age_us = 0, .max_events = 60}, {.kind = "*", .max_events = 1000}};
+  const Retention few[] = {{.kind = "audit", .max_age_us = 0, .max_events = 60},
+                           {.kind = "*", .max_events = 1000}};
   EXPECT_THAT(*store_->Expire(few, 0, 0), ElementsAre(Pair("audit", 100u)));
   EXPECT_EQ(*store_->Count({.filter = Query::Equals("kind", "audit")}), 60u);
   // What is forgotten may come again.

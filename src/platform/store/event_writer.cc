@@ -19,9 +19,7 @@ constexpr int64_t kDayedEvents = 50'000;  // a segment of so many ends with its 
 constexpr size_t kMaxRemembered = 200'000;
 constexpr int kAllField = 100, kSeverityField = 101;
 
-int64_t FloorTo(int64_t value, int64_t step) {
-  return value - ((value % step) + step) % step;
-}
+int64_t FloorTo(int64_t value, int64_t step) { return value - ((value % step) + step) % step; }
 
 }  // namespace
 
@@ -55,9 +53,9 @@ struct EventWriter::Open {
 // What a batch adds to the counts, by segment.
 struct EventWriter::Counts {
   struct Of {
-    std::unordered_map<int64_t, int64_t> values;             // code → events
-    std::map<std::array<int64_t, 3>, int64_t> single;        // field, code, minute
-    std::map<std::array<int64_t, 6>, int64_t> crossed;       // hour, severity, four codes
+    std::unordered_map<int64_t, int64_t> values;        // code → events
+    std::map<std::array<int64_t, 3>, int64_t> single;   // field, code, minute
+    std::map<std::array<int64_t, 6>, int64_t> crossed;  // hour, severity, four codes
   };
   std::map<int64_t, Of> by_segment;
 
@@ -108,8 +106,8 @@ Result<> EventWriter::Load() {
   Statement all = BW_TRY(writer_.Prepare(
       "SELECT id, kind, lane, sealed, trimmed, events, last_seq, min_time, max_time, ids "
       "FROM segments ORDER BY id"));
-  Statement blocks = BW_TRY(writer_.Prepare(
-      "SELECT min_time, max_time FROM blocks WHERE segment=?1 ORDER BY block"));
+  Statement blocks = BW_TRY(
+      writer_.Prepare("SELECT min_time, max_time FROM blocks WHERE segment=?1 ORDER BY block"));
   while (BW_TRY(all.Step())) {
     Segment segment{.id = all.Int(0),
                     .kind = std::string(all.Text(1)),
@@ -129,8 +127,8 @@ Result<> EventWriter::Load() {
       auto open = std::make_unique<Open>();
       open->segment = segment;
       open->blocks = std::move(times);
-      open->next_code = 1 + BW_TRY(writer_.QueryInt(
-                                fmt::format("SELECT max(id) FROM {}", segment.Table('s'))));
+      open->next_code =
+          1 + BW_TRY(writer_.QueryInt(fmt::format("SELECT max(id) FROM {}", segment.Table('s'))));
       open_[{segment.kind, segment.lane}] = std::move(open);
     }
     segments_[segment.id] = std::make_shared<Segment>(std::move(segment));
@@ -188,8 +186,7 @@ Result<> EventWriter::Seal(Open& open) {
   segment.sealed = true;
   IdFilter filter(static_cast<size_t>(segment.last_seq));
   {
-    Statement all =
-        BW_TRY(writer_.Prepare(fmt::format("SELECT hash FROM {}", segment.Table('i'))));
+    Statement all = BW_TRY(writer_.Prepare(fmt::format("SELECT hash FROM {}", segment.Table('i'))));
     while (BW_TRY(all.Step())) filter.Add(static_cast<uint64_t>(all.Int(0)));
   }
   Statement seal = BW_TRY(writer_.Prepare("UPDATE segments SET sealed=1, ids=?2 WHERE id=?1"));
@@ -232,8 +229,8 @@ Result<EventWriter::Open*> EventWriter::OpenFor(const std::string& kind, int lan
   if (found != open_.end()) {
     Segment& segment = found->second->segment;
     const bool full = segment.last_seq >= options_.segment_events;
-    const bool day_over = lane == 0 && segment.last_seq >= kDayedEvents &&
-                          time_us - segment.times.min > kDayUs;
+    const bool day_over =
+        lane == 0 && segment.last_seq >= kDayedEvents && time_us - segment.times.min > kDayUs;
     if (!full && !day_over) return found->second.get();
     BW_TRY(Seal(*found->second));
   }
@@ -241,9 +238,8 @@ Result<EventWriter::Open*> EventWriter::OpenFor(const std::string& kind, int lan
 }
 
 Result<bool> EventWriter::HasId(const Segment& segment, uint64_t hash, std::string_view id) {
-  Statement find = BW_TRY(writer_.Prepare(
-      fmt::format("SELECT e.id FROM i_{0} i JOIN e_{0} e ON e.seq=i.seq WHERE i.hash=?1",
-                  segment.id)));
+  Statement find = BW_TRY(writer_.Prepare(fmt::format(
+      "SELECT e.id FROM i_{0} i JOIN e_{0} e ON e.seq=i.seq WHERE i.hash=?1", segment.id)));
   find.Bind(1, static_cast<int64_t>(hash));
   while (BW_TRY(find.Step())) {
     if (find.Blob(0) == id) return true;
@@ -332,8 +328,8 @@ Result<AppendOutcome> EventWriter::Append(std::vector<PreparedEvent>& events, in
     text += prepared.text;
     const std::string id = PackId(event.id);
     {
-      Statement insert = BW_TRY(writer_.Prepare(
-          fmt::format("INSERT INTO e_{} VALUES(?,?,?,?,?{})", segment.id, marks)));
+      Statement insert = BW_TRY(
+          writer_.Prepare(fmt::format("INSERT INTO e_{} VALUES(?,?,?,?,?{})", segment.id, marks)));
       insert.Bind(1, seq)
           .Bind(2, event.time_us)
           .Bind(3, event.received_us - event.time_us)
@@ -366,8 +362,8 @@ Result<AppendOutcome> EventWriter::Append(std::vector<PreparedEvent>& events, in
 
 Result<> EventWriter::Flush(Counts& counts) {
   for (auto& [segment, of] : counts.by_segment) {
-    Statement value = BW_TRY(
-        writer_.Prepare(fmt::format("UPDATE s_{} SET count=count+?2 WHERE id=?1", segment)));
+    Statement value =
+        BW_TRY(writer_.Prepare(fmt::format("UPDATE s_{} SET count=count+?2 WHERE id=?1", segment)));
     for (const auto& [code, count] : of.values) BW_TRY(value.Bind(1, code).Bind(2, count).Run());
     Statement single = BW_TRY(writer_.Prepare(
         fmt::format("INSERT INTO r_{} VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET "
@@ -399,18 +395,19 @@ Result<> EventWriter::Drop(int64_t id) {
   for (char table : {'e', 'b', 's', 'i', 'r', 'x', 'f'}) {
     BW_TRY(writer_.Run(fmt::format("DROP TABLE {}", found->second->Table(table))));
   }
-  BW_TRY(writer_.Run(fmt::format("DELETE FROM blocks WHERE segment={0};"
-                                 "DELETE FROM segments WHERE id={0};"
-                                 "UPDATE meta SET value=value+1 WHERE name='generation';",
-                                 id)));
+  BW_TRY(
+      writer_.Run(fmt::format("DELETE FROM blocks WHERE segment={0};"
+                              "DELETE FROM segments WHERE id={0};"
+                              "UPDATE meta SET value=value+1 WHERE name='generation';",
+                              id)));
   segments_.erase(found);
   ++generation_;
   return Ok();
 }
 
 Result<int64_t> EventWriter::TimeAfter(int64_t id, int64_t count) {
-  Statement find = BW_TRY(writer_.Prepare(
-      fmt::format("SELECT time FROM e_{} ORDER BY time LIMIT 1 OFFSET ?1", id)));
+  Statement find = BW_TRY(
+      writer_.Prepare(fmt::format("SELECT time FROM e_{} ORDER BY time LIMIT 1 OFFSET ?1", id)));
   if (!BW_TRY(find.Bind(1, count).Step())) return int64_t{INT64_MAX};
   return find.Int(0);
 }
@@ -439,8 +436,7 @@ Result<int64_t> EventWriter::Trim(int64_t id, int64_t before_us, int64_t limit) 
       std::array<int64_t, 24> codes{};
       for (size_t i = 0; i < EventKeys().size(); ++i) codes[i] = find.Int(4 + static_cast<int>(i));
       counts.Add(id, event, codes, -1);
-      doomed.push_back(
-          {find.Int(0), static_cast<int64_t>(IdHash(UnpackId(find.Blob(3))))});
+      doomed.push_back({find.Int(0), static_cast<int64_t>(IdHash(UnpackId(find.Blob(3))))});
     }
   }
   if (doomed.empty()) return int64_t{0};
@@ -455,9 +451,10 @@ Result<int64_t> EventWriter::Trim(int64_t id, int64_t before_us, int64_t limit) 
     BW_TRY(drop.Bind(1, row.hash).Bind(2, row.seq).Run());
   }
   BW_TRY(Flush(counts));
-  BW_TRY(writer_.Run(fmt::format("DELETE FROM r_{0} WHERE count<=0; DELETE FROM x_{0} WHERE "
-                                 "count<=0; DELETE FROM s_{0} WHERE count<=0;",
-                                 id)));
+  BW_TRY(
+      writer_.Run(fmt::format("DELETE FROM r_{0} WHERE count<=0; DELETE FROM x_{0} WHERE "
+                              "count<=0; DELETE FROM s_{0} WHERE count<=0;",
+                              id)));
   Statement update = BW_TRY(writer_.Prepare(
       fmt::format("UPDATE segments SET trimmed=1, events=events-?2, "
                   "min_time=coalesce((SELECT min(time) FROM e_{}), max_time) WHERE id=?1",

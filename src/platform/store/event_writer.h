@@ -24,7 +24,7 @@ namespace bulwark::store {
 
 // What is known of all segments at one commit.
 struct Snapshot {
-  int64_t generation = 0;  // raised when segments are dropped
+  int64_t generation = 0;                                // raised when segments are dropped
   std::vector<std::shared_ptr<const Segment>> segments;  // by id
 };
 

@@ -339,10 +339,10 @@ class Parser {
     if (field == nullptr) return NoField(name, begin);
     term.field = field->name;
     if (term.op != Term::Op::kEquals && field->type == ColumnType::kText) {
-      return At("query.value", begin,
-                fmt::format("{} is text and has no order; expected {}:value", field->name,
-                            field->name),
-                {{"field", field->name}});
+      return At(
+          "query.value", begin,
+          fmt::format("{} is text and has no order; expected {}:value", field->name, field->name),
+          {{"field", field->name}});
     }
     std::vector<size_t> offsets;
     while (true) {

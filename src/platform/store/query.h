@@ -104,7 +104,8 @@ std::string NumberAsText(ColumnType type, double number);
 // The numbers of a term's values, whoever made the term; what is no number is left out.
 std::vector<double> TermNumbers(const Term& term, ColumnType type);
 
-// --- Evaluation in memory, equal to the stores': for subscribers and tests ------------------------
+// --- Evaluation in memory, equal to the stores': for subscribers and tests
+// ------------------------
 
 struct FieldValue {
   std::string text;              // of kText; may be empty

@@ -188,21 +188,24 @@ Result<std::unique_ptr<Connection>> Connection::Open(const std::string& file,
   sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DDL, 0, nullptr);
   sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_progress_handler(db, 10'000, &Connection::Progress, out.get());
-  if (int made = sqlite3_create_function_v2(
-          db, "bw_glob", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, nullptr, Glob,
-          nullptr, nullptr, nullptr);
+  if (int made = sqlite3_create_function_v2(db, "bw_glob", 2,
+                                            SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
+                                            nullptr, Glob, nullptr, nullptr, nullptr);
       made != SQLITE_OK) {
     return SqliteError(db, made, doing);
   }
   if (int made = RegisterTokenizers(db); made != SQLITE_OK) return SqliteError(db, made, doing);
-  std::string pragmas = fmt::format("PRAGMA cache_size=-{};PRAGMA temp_store=MEMORY;"
-                                    "PRAGMA foreign_keys=OFF;PRAGMA secure_delete=OFF;",
-                                    options.cache_kib);
+  std::string pragmas = fmt::format(
+      "PRAGMA cache_size=-{};PRAGMA temp_store=MEMORY;"
+      "PRAGMA foreign_keys=OFF;PRAGMA secure_delete=OFF;",
+      options.cache_kib);
   if (options.mmap_bytes > 0) pragmas += fmt::format("PRAGMA mmap_size={};", options.mmap_bytes);
   if (!options.read_only) {
-    pragmas += "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA wal_autocheckpoint=2000;"
-               "PRAGMA journal_size_limit=67108864;";
-    if (options.max_pages != 0) pragmas += fmt::format("PRAGMA max_page_count={};", options.max_pages);
+    pragmas +=
+        "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA wal_autocheckpoint=2000;"
+        "PRAGMA journal_size_limit=67108864;";
+    if (options.max_pages != 0)
+      pragmas += fmt::format("PRAGMA max_page_count={};", options.max_pages);
   }
   Result<> ran = out->Run(pragmas);
   if (!ran) return std::move(ran).error().While(doing);

@@ -7,8 +7,8 @@
 // A Connection belongs to one thread at a time. sqlite3.h stays in .cc files.
 
 #include <chrono>
-#include <cstdint>
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <list>
 #include <memory>

@@ -61,7 +61,7 @@ class SqliteEventStore : public EventStore {
   static Result<std::unique_ptr<SqliteEventStore>> Open(const std::string& path,
                                                         const SqliteEventOptions& options) {
     std::unique_ptr<SqliteEventStore> store(new SqliteEventStore(options));
-    struct stat info {};
+    struct stat info{};
     const bool folder = ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
     store->file_ = folder ? path + "/events.db" : path;
     Result<> opened = store->Start();
@@ -163,13 +163,14 @@ class SqliteEventStore : public EventStore {
 
 Result<> SqliteEventStore::Start() {
   lock_ = BW_TRY(LockDatabase(file_));
-  connection_ = BW_TRY(Connection::Open(
-      file_, {.cache_kib = options_.cache_kib, .max_pages = options_.max_pages}));
+  connection_ = BW_TRY(
+      Connection::Open(file_, {.cache_kib = options_.cache_kib, .max_pages = options_.max_pages}));
   BW_TRY(MigrateSchema(*connection_, kApplication, EventWriter::SchemaSteps()));
   cursor_secret_ =
       BW_TRY(connection_->QueryText("SELECT value FROM meta WHERE name='cursor_secret'"));
   {
-    Statement all = BW_TRY(connection_->Prepare("SELECT id, kind, data FROM dictionaries ORDER BY id"));
+    Statement all =
+        BW_TRY(connection_->Prepare("SELECT id, kind, data FROM dictionaries ORDER BY id"));
     while (BW_TRY(all.Step())) {
       codec_.Add(all.Int(0), all.Blob(2));
       dictionaries_[std::string(all.Text(1))].id = all.Int(0);
@@ -177,12 +178,12 @@ Result<> SqliteEventStore::Start() {
   }
   writer_ = std::make_unique<EventWriter>(*connection_, options_);
   group_ = std::make_unique<GroupCommit>(*connection_);
-  readers_ = std::make_unique<ConnectionPool>(
-      file_,
-      ConnectionOptions{.read_only = true,
-                        .cache_kib = options_.reader_cache_kib,
-                        .mmap_bytes = options_.mmap_bytes},
-      options_.readers);
+  readers_ =
+      std::make_unique<ConnectionPool>(file_,
+                                       ConnectionOptions{.read_only = true,
+                                                         .cache_kib = options_.reader_cache_kib,
+                                                         .mmap_bytes = options_.mmap_bytes},
+                                       options_.readers);
   snapshot_ = std::make_shared<Snapshot>(BW_TRY(writer_->Current()));
   return Ok();
 }
@@ -243,7 +244,8 @@ Result<PreparedEvent> SqliteEventStore::Prepare(const Event& event, int64_t dict
   size_t bytes = event.body.size();
   for (const auto& [name, value] : event.args) bytes += name.size() + value.size();
   if (bytes > options_.max_event_bytes) {
-    return limit(fmt::format("an event of {} bytes, more than {}", bytes, options_.max_event_bytes));
+    return limit(
+        fmt::format("an event of {} bytes, more than {}", bytes, options_.max_event_bytes));
   }
   PreparedEvent out;
   out.event = event;
@@ -268,9 +270,9 @@ Result<AppendOutcome> SqliteEventStore::Append(std::span<const Event> events) {
   AppendOutcome outcome;
   if (events.empty()) return outcome;
   if (events.size() > options_.max_batch_events) {
-    return Error(Code::kLimit, "store.limit",
-                 fmt::format("{} events at once, more than {}", events.size(),
-                             options_.max_batch_events));
+    return Error(
+        Code::kLimit, "store.limit",
+        fmt::format("{} events at once, more than {}", events.size(), options_.max_batch_events));
   }
   std::vector<PreparedEvent> prepared;
   prepared.reserve(events.size());
@@ -285,8 +287,8 @@ Result<AppendOutcome> SqliteEventStore::Append(std::span<const Event> events) {
       Dictionary& known =
           room || dictionaries_.contains(event.kind) ? dictionaries_[event.kind] : none;
       dictionary = known.id;
-      const bool wanted =
-          known.id == 0 || ++known.since_training > static_cast<size_t>(options_.segment_events) * 4;
+      const bool wanted = known.id == 0 ||
+                          ++known.since_training > static_cast<size_t>(options_.segment_events) * 4;
       if (wanted && !known.training && (!event.body.empty() || !event.args.empty())) {
         known.samples.push_back(PackPayload(event).substr(0, 8 << 10));
         if (known.samples.size() >= kSamples) {
@@ -366,8 +368,8 @@ Result<Event> SqliteEventStore::Load(Connection& reader, const Segment& segment,
   event.severity = static_cast<Severity>(std::clamp<int64_t>(find.Int(2), 0, kSeverities - 1));
   event.id = UnpackId(find.Blob(3));
   event.kind = segment.kind;
-  Statement text = BW_TRY(
-      reader.Prepare(fmt::format("SELECT text FROM {} WHERE id=?1", segment.Table('s'))));
+  Statement text =
+      BW_TRY(reader.Prepare(fmt::format("SELECT text FROM {} WHERE id=?1", segment.Table('s'))));
   for (size_t i = 0; i < keys.size(); ++i) {
     const int64_t code = find.Int(5 + static_cast<int>(i));
     if (code == 0) continue;
@@ -493,8 +495,7 @@ Result<EventPage> SqliteEventStore::Search(const EventQuery& query) {
   std::map<int64_t, const Segment*> by_id;
   for (const auto& segment : reading.snapshot->segments) by_id[segment->id] = segment.get();
   for (const Place& place : found) {
-    page.events.push_back(
-        BW_TRY(Load(reader, *by_id[place.segment], place.seq, query.bodies)));
+    page.events.push_back(BW_TRY(Load(reader, *by_id[place.segment], place.seq, query.bodies)));
   }
   return page;
 }
@@ -557,8 +558,7 @@ void FromCrossed(const Statement& statement, Row& row) {
 
 Result<> SqliteEventStore::CountInto(Connection& reader, const Segment& segment,
                                      const Predicate& predicate, int64_t since, int64_t until,
-                                     int64_t origin, int64_t step,
-                                     std::vector<uint64_t>& counts) {
+                                     int64_t origin, int64_t step, std::vector<uint64_t>& counts) {
   since = std::max(since, segment.times.min);
   until = std::min(until, segment.times.max + 1);
   if (since >= until || predicate.IsFalse()) return Ok();
@@ -592,14 +592,16 @@ Result<> SqliteEventStore::CountInto(Connection& reader, const Segment& segment,
     std::vector<int64_t> values = {0};
     if (rollup.field != kAllField) {
       values.clear();
-      Statement all = BW_TRY(reader.Prepare(
-          rollup.field == kSeverityField
-              ? fmt::format("SELECT DISTINCT value FROM r_{} WHERE field={}", segment.id, rollup.field)
-              : fmt::format("SELECT 0 UNION ALL SELECT id FROM s_{} WHERE field={}", segment.id,
-                            rollup.field)));
+      Statement all = BW_TRY(
+          reader.Prepare(rollup.field == kSeverityField
+                             ? fmt::format("SELECT DISTINCT value FROM r_{} WHERE field={}",
+                                           segment.id, rollup.field)
+                             : fmt::format("SELECT 0 UNION ALL SELECT id FROM s_{} WHERE field={}",
+                                           segment.id, rollup.field)));
       while (BW_TRY(all.Step())) {
         row.severity = static_cast<int>(all.Int(0));
-        if (rollup.field != kSeverityField) row.codes[static_cast<size_t>(rollup.field)] = all.Int(0);
+        if (rollup.field != kSeverityField)
+          row.codes[static_cast<size_t>(rollup.field)] = all.Int(0);
         if (predicate.Holds(row, no_text)) values.push_back(all.Int(0));
       }
     }
@@ -629,11 +631,13 @@ Result<> SqliteEventStore::CountInto(Connection& reader, const Segment& segment,
 
 Result<std::vector<Bucket>> SqliteEventStore::Histogram(const EventQuery& query, int64_t step_us) {
   if (!query.since_us || !query.until_us || step_us <= 0 || *query.until_us < *query.since_us) {
-    return Error(Code::kInvalid, "store.range", "a histogram needs since, until after it, and a step");
+    return Error(Code::kInvalid, "store.range",
+                 "a histogram needs since, until after it, and a step");
   }
   const int64_t origin = *query.since_us;
   const auto span = static_cast<uint64_t>(*query.until_us) - static_cast<uint64_t>(origin);
-  const uint64_t buckets = (span + static_cast<uint64_t>(step_us) - 1) / static_cast<uint64_t>(step_us);
+  const uint64_t buckets =
+      (span + static_cast<uint64_t>(step_us) - 1) / static_cast<uint64_t>(step_us);
   if (buckets > 2000) {
     return Error(Code::kLimit, "store.limit", fmt::format("{} buckets, more than 2000", buckets));
   }
@@ -660,7 +664,8 @@ Result<uint64_t> SqliteEventStore::Count(const EventQuery& query, uint64_t at_mo
   const Bounds bounds = BoundsOf(query);
   Reading reading = BW_TRY(Read());
   uint64_t count = 0;
-  for (auto it = reading.snapshot->segments.rbegin(); it != reading.snapshot->segments.rend(); ++it) {
+  for (auto it = reading.snapshot->segments.rbegin(); it != reading.snapshot->segments.rend();
+       ++it) {
     const Segment& segment = **it;
     if (count >= at_most) break;
     if (segment.events == 0 || segment.times.max < bounds.since ||
@@ -760,8 +765,8 @@ Result<> SqliteEventStore::TopInto(Connection& reader, const Segment& segment,
       if (predicate.Holds(row, no_text)) codes[value_of(row)] += sum.Int(single ? 1 : 6);
     }
   }
-  Statement text = BW_TRY(
-      reader.Prepare(fmt::format("SELECT text FROM {} WHERE id=?1", segment.Table('s'))));
+  Statement text =
+      BW_TRY(reader.Prepare(fmt::format("SELECT text FROM {} WHERE id=?1", segment.Table('s'))));
   for (const auto& [code, count] : codes) {
     if (count <= 0 || (!severity && code == 0)) continue;
     std::string value;
@@ -777,8 +782,9 @@ Result<> SqliteEventStore::TopInto(Connection& reader, const Segment& segment,
   return Ok();
 }
 
-Result<std::vector<std::pair<std::string, uint64_t>>> SqliteEventStore::Top(
-    const EventQuery& query, std::string_view field, int limit) {
+Result<std::vector<std::pair<std::string, uint64_t>>> SqliteEventStore::Top(const EventQuery& query,
+                                                                            std::string_view field,
+                                                                            int limit) {
   int key = -2;
   if (field == "kind") key = -3;
   if (field == "severity") key = -1;
@@ -898,7 +904,8 @@ Result<std::map<std::string, uint64_t>> SqliteEventStore::Expire(
     }
   }
   while (max_bytes > 0) {
-    const uint64_t used = BW_TRY(Statistics()).bytes;
+    const uint64_t used = BW_TRY(Statistics())
+    .bytes;
     const auto segments = segments_of("");
     if (used <= max_bytes || segments.empty()) break;
     BW_TRY(drop(*segments.front()));
@@ -918,8 +925,8 @@ Result<EventStore::Stats> SqliteEventStore::Statistics() {
     stats.newest_us = std::max(stats.newest_us, segment->times.max);
   }
   stats.oldest_us = stats.events == 0 ? 0 : oldest;
-  const int64_t pages = BW_TRY(reading.connection->QueryInt("PRAGMA page_count")) -
-                        BW_TRY(reading.connection->QueryInt("PRAGMA freelist_count"));
+  const int64_t pages = BW_TRY(reading.connection->QueryInt("PRAGMA page_count"))
+  -BW_TRY(reading.connection->QueryInt("PRAGMA freelist_count"));
   stats.bytes = static_cast<uint64_t>(pages) *
                 static_cast<uint64_t>(BW_TRY(reading.connection->QueryInt("PRAGMA page_size")));
   return stats;

@@ -14,8 +14,7 @@ Result<Fd> LockDatabase(const std::string& file) {
                fmt::format("{} is in use by another process", file), {{"file", file}});
 }
 
-Result<> MigrateSchema(Connection& writer, int application,
-                       const std::vector<std::string>& steps) {
+Result<> MigrateSchema(Connection& writer, int application, const std::vector<std::string>& steps) {
   const int64_t seen = BW_TRY(writer.QueryInt("PRAGMA user_version"));
   const int64_t of = BW_TRY(writer.QueryInt("PRAGMA application_id"));
   if (seen != 0 && of != application) {
@@ -30,8 +29,8 @@ Result<> MigrateSchema(Connection& writer, int application,
   for (int64_t step = seen; step < known; ++step) {
     Transaction transaction = BW_TRY(Transaction::Begin(writer, true));
     BW_TRY(writer.Run(steps[static_cast<size_t>(step)]));
-    BW_TRY(writer.Run(fmt::format("PRAGMA application_id={}; PRAGMA user_version={};", application,
-                                  step + 1)));
+    BW_TRY(writer.Run(
+        fmt::format("PRAGMA application_id={}; PRAGMA user_version={};", application, step + 1)));
     BW_TRY(transaction.Commit());
   }
   return Ok();

@@ -101,19 +101,19 @@ class SqliteStateStore : public StateStore {
   static Result<std::unique_ptr<SqliteStateStore>> Open(const std::string& path,
                                                         const SqliteStateOptions& options) {
     std::unique_ptr<SqliteStateStore> store(new SqliteStateStore(options));
-    struct stat info {};
+    struct stat info{};
     const bool folder = ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
     store->file_ = folder ? path + "/state.db" : path;
     store->lock_ = BW_TRY(LockDatabase(store->file_));
     store->writer_ = BW_TRY(Connection::Open(
         store->file_, {.cache_kib = options.cache_kib, .max_pages = options.max_pages}));
     store->group_ = std::make_unique<GroupCommit>(*store->writer_);
-    store->readers_ = std::make_unique<ConnectionPool>(
-        store->file_,
-        ConnectionOptions{.read_only = true,
-                          .cache_kib = options.cache_kib / 2,
-                          .mmap_bytes = int64_t{128} << 20},
-        options.readers);
+    store->readers_ =
+        std::make_unique<ConnectionPool>(store->file_,
+                                         ConnectionOptions{.read_only = true,
+                                                           .cache_kib = options.cache_kib / 2,
+                                                           .mmap_bytes = int64_t{128} << 20},
+                                         options.readers);
     Result<> migrated = store->Migrate();
     if (!migrated) return std::move(migrated).error().While("opening " + store->file_);
     return store;
@@ -209,8 +209,7 @@ Result<> SqliteStateStore::Migrate() {
   };
   static_assert(kSchema == 1);
   BW_TRY(MigrateSchema(*writer_, kApplication, steps));
-  cursor_secret_ =
-      BW_TRY(writer_->QueryText("SELECT value FROM meta WHERE name='cursor_secret'"));
+  cursor_secret_ = BW_TRY(writer_->QueryText("SELECT value FROM meta WHERE name='cursor_secret'"));
   revision_ = static_cast<uint64_t>(
       BW_TRY(writer_->QueryInt("SELECT value FROM meta WHERE name='revision'")));
   return Ok();
@@ -227,19 +226,22 @@ Result<> SqliteStateStore::MakeTables(const CollectionInfo& info) {
     const bool real = column.type == ColumnType::kReal;
     sql += fmt::format(", f{} {} NOT NULL", i, text ? "TEXT" : real ? "REAL" : "INTEGER");
     if (column.indexed) {
-      indexes += fmt::format("CREATE INDEX i_{0}_{1} ON c_{0}(f{1}, key);", info.collection.name, i);
+      indexes +=
+          fmt::format("CREATE INDEX i_{0}_{1} ON c_{0}(f{1}, key);", info.collection.name, i);
     }
   }
   sql += ");" + indexes;
-  sql += fmt::format("CREATE TABLE b_{0}(id INTEGER PRIMARY KEY, body TEXT NOT NULL);"
-                     "CREATE TABLE l_{0}(col INTEGER, value, id INTEGER,"
-                     " PRIMARY KEY(col, value, id)) WITHOUT ROWID;"
-                     "CREATE INDEX il_{0} ON l_{0}(id, col);",
-                     info.collection.name);
+  sql += fmt::format(
+      "CREATE TABLE b_{0}(id INTEGER PRIMARY KEY, body TEXT NOT NULL);"
+      "CREATE TABLE l_{0}(col INTEGER, value, id INTEGER,"
+      " PRIMARY KEY(col, value, id)) WITHOUT ROWID;"
+      "CREATE INDEX il_{0} ON l_{0}(id, col);",
+      info.collection.name);
   if (info.text_columns != 0) {
-    sql += fmt::format("CREATE VIRTUAL TABLE t_{} USING fts5(text, content='', columnsize=0,"
-                       " tokenize='bulwark');",
-                       info.collection.name);
+    sql += fmt::format(
+        "CREATE VIRTUAL TABLE t_{} USING fts5(text, content='', columnsize=0,"
+        " tokenize='bulwark');",
+        info.collection.name);
   }
   return writer_->Run(sql);
 }
@@ -247,10 +249,11 @@ Result<> SqliteStateStore::MakeTables(const CollectionInfo& info) {
 Result<> SqliteStateStore::Rebuild(CollectionInfo& info) {
   const std::string& name = info.collection.name;
   // The records stand aside under other names while they are taken over.
-  BW_TRY(writer_->Run(fmt::format("ALTER TABLE c_{0} RENAME TO old_c;"
-                                  "ALTER TABLE b_{0} RENAME TO old_b;"
-                                  "DROP TABLE l_{0}; DROP TABLE IF EXISTS t_{0};",
-                                  name)));
+  BW_TRY(
+      writer_->Run(fmt::format("ALTER TABLE c_{0} RENAME TO old_c;"
+                               "ALTER TABLE b_{0} RENAME TO old_b;"
+                               "DROP TABLE l_{0}; DROP TABLE IF EXISTS t_{0};",
+                               name)));
   std::vector<std::string> indexes;
   {
     Statement list = BW_TRY(writer_->Prepare(
@@ -289,8 +292,8 @@ Result<> SqliteStateStore::Define(const Collection& collection) {
     int64_t version = 0;
     std::string old_spec;
     {
-      Statement find = BW_TRY(
-          writer_->Prepare("SELECT version, spec, lists FROM collections WHERE name=?1"));
+      Statement find =
+          BW_TRY(writer_->Prepare("SELECT version, spec, lists FROM collections WHERE name=?1"));
       if (BW_TRY(find.Bind(1, std::string_view(collection.name)).Step())) {
         version = find.Int(0);
         old_spec = find.Text(1);
@@ -307,8 +310,8 @@ Result<> SqliteStateStore::Define(const Collection& collection) {
     if (version == collection.version && spec == old_spec) return Ok();
     Transaction transaction = BW_TRY(Transaction::Begin(*writer_, true));
     {
-      Statement note = BW_TRY(
-          writer_->Prepare("INSERT OR REPLACE INTO collections VALUES(?1, ?2, ?3, 0)"));
+      Statement note =
+          BW_TRY(writer_->Prepare("INSERT OR REPLACE INTO collections VALUES(?1, ?2, ?3, 0)"));
       BW_TRY(note.Bind(1, std::string_view(collection.name))
                  .Bind(2, int64_t{collection.version})
                  .Bind(3, std::string_view(spec))
@@ -361,12 +364,13 @@ std::string SqliteStateStore::Where(const CollectionInfo& info, const Query& que
                      .list_select = {},
                      .id = "c.id"};
     if ((lists >> i & 1) != 0) {
-      column.list_select = fmt::format("SELECT id FROM l_{} WHERE col={} AND %",
-                                       info.collection.name, i);
+      column.list_select =
+          fmt::format("SELECT id FROM l_{} WHERE col={} AND %", info.collection.name, i);
     }
     columns.push_back(std::move(column));
   }
-  const SqlColumn key{.type = ColumnType::kText, .expression = "c.key", .list_select = {}, .id = {}};
+  const SqlColumn key{
+      .type = ColumnType::kText, .expression = "c.key", .list_select = {}, .id = {}};
   const SqlFilter filter(
       [&](std::string_view field) -> const SqlColumn* {
         for (size_t i = 0; i < declared.size(); ++i) {
@@ -374,10 +378,9 @@ std::string SqliteStateStore::Where(const CollectionInfo& info, const Query& que
         }
         return field == "key" ? &key : nullptr;
       },
-      info.text_columns == 0
-          ? std::string()
-          : fmt::format("c.id IN (SELECT rowid FROM t_{0} WHERE t_{0} MATCH ?)",
-                        info.collection.name));
+      info.text_columns == 0 ? std::string()
+                             : fmt::format("c.id IN (SELECT rowid FROM t_{0} WHERE t_{0} MATCH ?)",
+                                           info.collection.name));
   return filter.Where(query, parameters);
 }
 
@@ -417,7 +420,8 @@ Result<std::vector<SortPart>> SqliteStateStore::ParseSort(const CollectionInfo& 
     if (found == nullptr || parts.size() >= 8) {
       std::string message = fmt::format("cannot sort by {}", Quote(name));
       const std::string_view nearest = DidYouMean(name, names);
-      if (found == nullptr && !nearest.empty()) message += fmt::format("; did you mean {}?", nearest);
+      if (found == nullptr && !nearest.empty())
+        message += fmt::format("; did you mean {}?", nearest);
       return Error(Code::kInvalid, "store.sort", message, {{"field", std::string(name)}});
     }
     part.type = found->type;
@@ -627,8 +631,9 @@ Result<std::vector<Group>> SqliteStateStore::GroupBy(std::string_view collection
         found.values.push_back(std::isfinite(number) ? fmt::format("{}", number) : std::string());
       } else {
         const int64_t number = group.Int(column);
-        found.values.push_back(
-            number == kMissingInt ? std::string() : NumberAsText(type, static_cast<double>(number)));
+        found.values.push_back(number == kMissingInt
+                                   ? std::string()
+                                   : NumberAsText(type, static_cast<double>(number)));
       }
     }
     found.count = static_cast<uint64_t>(group.Int(static_cast<int>(parts.size())));
@@ -648,9 +653,8 @@ Result<StateStore::Stats> SqliteStateStore::Statistics() {
     for (const auto& [name, info] : current_) names.push_back(name);
   }
   for (const std::string& name : names) {
-    stats.records.emplace_back(
-        name, static_cast<uint64_t>(BW_TRY(
-                  reading.connection->QueryInt(fmt::format("SELECT count(*) FROM c_{}", name)))));
+    stats.records.emplace_back(name, static_cast<uint64_t>(BW_TRY(reading.connection->QueryInt(
+                                         fmt::format("SELECT count(*) FROM c_{}", name)))));
   }
   return stats;
 }
@@ -688,8 +692,8 @@ Result<Prepared> SqliteStateStore::Prepare(const Batch::Change& change) const {
 }
 
 Result<std::string> SqliteStateStore::OldText(const CollectionInfo& info, int64_t id) {
-  Statement get =
-      BW_TRY(writer_->Prepare(fmt::format("SELECT body FROM b_{} WHERE id=?1", info.collection.name)));
+  Statement get = BW_TRY(
+      writer_->Prepare(fmt::format("SELECT body FROM b_{} WHERE id=?1", info.collection.name)));
   if (!BW_TRY(get.Bind(1, id).Step())) return std::string();
   Arena arena;
   const Value body = BW_TRY(ParseJson(get.Text(0), arena, {.borrow_text = true}));
@@ -741,8 +745,8 @@ Result<> SqliteStateStore::Insert(CollectionInfo& info, int64_t id, std::string_
   BindAll(insert, extracted.cells, 4);
   BW_TRY(insert.Run());
   if (id == 0) id = writer_->LastRowId();
-  Statement keep =
-      BW_TRY(writer_->Prepare(fmt::format("INSERT INTO b_{} VALUES(?1, ?2)", info.collection.name)));
+  Statement keep = BW_TRY(
+      writer_->Prepare(fmt::format("INSERT INTO b_{} VALUES(?1, ?2)", info.collection.name)));
   BW_TRY(keep.Bind(1, id).Bind(2, body).Run());
   BW_TRY(InsertLists(info, id, extracted));
   return info.text_columns == 0 ? Result<>(Ok()) : AddText(info, id, extracted.text);
@@ -768,8 +772,8 @@ Result<> SqliteStateStore::Update(CollectionInfo& info, int64_t id, uint64_t rev
       writer_->Prepare(fmt::format("UPDATE b_{} SET body=?2 WHERE id=?1", info.collection.name)));
   BW_TRY(keep.Bind(1, id).Bind(2, body).Run());
   if (info.lists != 0) {
-    Statement drop = BW_TRY(
-        writer_->Prepare(fmt::format("DELETE FROM l_{} WHERE id=?1", info.collection.name)));
+    Statement drop =
+        BW_TRY(writer_->Prepare(fmt::format("DELETE FROM l_{} WHERE id=?1", info.collection.name)));
     BW_TRY(drop.Bind(1, id).Run());
   }
   return InsertLists(info, id, extracted);

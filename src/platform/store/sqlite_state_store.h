@@ -23,8 +23,8 @@ struct SqliteStateOptions {
   size_t max_batch_bytes = size_t{64} << 20;
   size_t max_batch_changes = 50'000;
   size_t max_key_bytes = 1024;
-  size_t readers = 4;           // connections kept open for readers
-  int64_t cache_kib = 16384;    // of the writer, and of each reader half of it
+  size_t readers = 4;         // connections kept open for readers
+  int64_t cache_kib = 16384;  // of the writer, and of each reader half of it
   std::chrono::milliseconds read_timeout{30'000};
   uint64_t max_pages = 0;  // of 4 KiB; 0: as many as the disk holds
 };

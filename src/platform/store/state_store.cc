@@ -165,8 +165,8 @@ ColumnType RecordSubject::Values(std::string_view field, std::vector<FieldValue>
 
 void Batch::Put(std::string_view collection, std::string_view key, std::string body,
                 std::optional<uint64_t> expect) {
-  changes_.push_back({Change::Kind::kPut, std::string(collection), std::string(key),
-                      std::move(body), expect, {}});
+  changes_.push_back(
+      {Change::Kind::kPut, std::string(collection), std::string(key), std::move(body), expect, {}});
 }
 
 void Batch::Delete(std::string_view collection, std::string_view key,
@@ -176,7 +176,11 @@ void Batch::Delete(std::string_view collection, std::string_view key,
 }
 
 void Batch::DeleteWhere(std::string_view collection, Query filter) {
-  changes_.push_back({Change::Kind::kDeleteWhere, std::string(collection), {}, {}, std::nullopt,
+  changes_.push_back({Change::Kind::kDeleteWhere,
+                      std::string(collection),
+                      {},
+                      {},
+                      std::nullopt,
                       std::move(filter)});
 }
 

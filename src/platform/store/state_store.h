@@ -20,9 +20,10 @@
 // by one counts the record under each.
 //
 // Errors: store.collection (kNotFound: not defined), store.sort, store.cursor, store.record
-// (kInvalid: no JSON object), store.timeout (kLimit: a read took too long), store.conflict (kExists: an expected revision did not hold; nothing of the batch was
-// done), store.limit (kLimit: record or batch too big), store.full (kUnavailable: no space),
-// store.io (kUnavailable), store.corrupt (kInternal).
+// (kInvalid: no JSON object), store.timeout (kLimit: a read took too long), store.conflict
+// (kExists: an expected revision did not hold; nothing of the batch was done), store.limit (kLimit:
+// record or batch too big), store.full (kUnavailable: no space), store.io (kUnavailable),
+// store.corrupt (kInternal).
 //
 // Thread-safety: all members from any thread. Reads see one state of the store and do not wait for
 // writes.

@@ -18,17 +18,17 @@ using testing::UnorderedElementsAre;
 const Collection kPods{
     .name = "pods",
     .version = 1,
-    .columns = {{.name = "ns", .path = "asset.namespace", .indexed = true, .aliases = {"namespace"}},
-                {.name = "name", .path = "asset.name", .indexed = true, .full_text = true},
-                {.name = "label", .path = "labels"},
-                {.name = "image", .path = "images.reference"},
-                {.name = "severity", .path = "severity", .type = ColumnType::kSeverity,
-                 .indexed = true},
-                {.name = "count", .path = "count", .type = ColumnType::kInt},
-                {.name = "score", .path = "score", .type = ColumnType::kReal},
-                {.name = "gone", .path = "gone", .type = ColumnType::kBool},
-                {.name = "last", .path = "lastSeen", .type = ColumnType::kTime, .indexed = true},
-                {.name = "note", .path = "note", .full_text = true}},
+    .columns =
+        {{.name = "ns", .path = "asset.namespace", .indexed = true, .aliases = {"namespace"}},
+         {.name = "name", .path = "asset.name", .indexed = true, .full_text = true},
+         {.name = "label", .path = "labels"},
+         {.name = "image", .path = "images.reference"},
+         {.name = "severity", .path = "severity", .type = ColumnType::kSeverity, .indexed = true},
+         {.name = "count", .path = "count", .type = ColumnType::kInt},
+         {.name = "score", .path = "score", .type = ColumnType::kReal},
+         {.name = "gone", .path = "gone", .type = ColumnType::kBool},
+         {.name = "last", .path = "lastSeen", .type = ColumnType::kTime, .indexed = true},
+         {.name = "note", .path = "note", .full_text = true}},
     .default_sort = "-last"};
 
 std::vector<std::string> Keys(const Result<ListPage>& page) {
@@ -127,7 +127,8 @@ TEST_P(StateStoreSuite, FindsByFieldsListsAndWords) {
   batch.Put("pods", "2", R"({"asset":{"namespace":"prod","name":"db"},"labels":{"app":"db","t":"1"},
     "images":[{"reference":"postgres:16"}],"severity":"low","count":-5,"score":1.5,
     "lastSeen":"2026-01-03T12:00:00.25Z","note":"nothing","gone":true})");
-  batch.Put("pods", "3", R"({"asset":{"namespace":"kube-system","name":"dns*"},"severity":"critical"})");
+  batch.Put("pods", "3",
+            R"({"asset":{"namespace":"kube-system","name":"dns*"},"severity":"critical"})");
   ASSERT_TRUE(store_->Commit(batch));
   const auto find = [&](std::string_view text) {
     return Keys(store_->List("pods", {.filter = Parse(*store_, "pods", text), .sort = "key"}));
@@ -183,9 +184,10 @@ TEST_P(StateStoreSuite, SortsAndPages) {
   Batch batch;
   const char* severities[] = {"low", "high", "critical"};
   for (int i = 0; i < 137; ++i) {
-    batch.Put("pods", fmt::format("k{:03}", i),
-              fmt::format(R"({{"severity":"{}","count":{},"score":{},"asset":{{"namespace":"n{}"}}}})",
-                          severities[i % 3], i % 5, (i % 7) * 0.5, i % 11));
+    batch.Put(
+        "pods", fmt::format("k{:03}", i),
+        fmt::format(R"({{"severity":"{}","count":{},"score":{},"asset":{{"namespace":"n{}"}}}})",
+                    severities[i % 3], i % 5, (i % 7) * 0.5, i % 11));
   }
   batch.Put("pods", "none", "{}");
   ASSERT_TRUE(store_->Commit(batch));
@@ -242,7 +244,8 @@ TEST_P(StateStoreSuite, Groups) {
     auto groups = store_->GroupBy("pods", Parse(*store_, "pods", filter), columns);
     EXPECT_TRUE(groups) << groups.error().ToString();
     if (groups) {
-      for (const Group& one : *groups) out.push_back(fmt::format("{}={}", fmt::join(one.values, "|"), one.count));
+      for (const Group& one : *groups)
+        out.push_back(fmt::format("{}={}", fmt::join(one.values, "|"), one.count));
     }
     return out;
   };
@@ -280,7 +283,8 @@ TEST_P(StateStoreSuite, ScansInOrderWhileWritten) {
 TEST_P(StateStoreSuite, ColumnsAreRebuiltAndNewerRefused) {
   ASSERT_TRUE(store_->Define(kPods));
   Batch batch;
-  batch.Put("pods", "1", R"({"asset":{"name":"web"},"owner":"alice","tags":["x","y"],"note":"old words"})");
+  batch.Put("pods", "1",
+            R"({"asset":{"name":"web"},"owner":"alice","tags":["x","y"],"note":"old words"})");
   const uint64_t revision = *store_->Commit(batch);
   Collection next = kPods;
   next.version = 2;
@@ -289,8 +293,9 @@ TEST_P(StateStoreSuite, ColumnsAreRebuiltAndNewerRefused) {
   ASSERT_TRUE(store_->Define(next));
   EXPECT_THAT(Keys(store_->List("pods", {.filter = Parse(*store_, "pods", "owner:alice")})),
               ElementsAre("1"));
-  EXPECT_THAT(Keys(store_->List("pods", {.filter = Parse(*store_, "pods", "tag:y alice \"old words\"")})),
-              ElementsAre("1"));
+  EXPECT_THAT(
+      Keys(store_->List("pods", {.filter = Parse(*store_, "pods", "tag:y alice \"old words\"")})),
+      ElementsAre("1"));
   EXPECT_EQ((*store_->Get("pods", "1"))->revision, revision);
   Reopen();
   EXPECT_EQ(store_->Define(kPods).error().id(), "store.newer");
@@ -325,9 +330,9 @@ class Random {
   explicit Random(uint32_t seed) : engine_(seed) {}
   int Below(int n) { return static_cast<int>(engine_() % static_cast<uint32_t>(n)); }
   std::string Word() {
-    static const char* const kWords[] = {"web",  "db",      "kube-system", "容器", "运行容器时", "a*b",
-                                         "a\\b", "x y",     "",            "Über", "ÜBER",       "容",
-                                         "é",    "\"q\"",   "web-1",       "w",    "1",          "时退"};
+    static const char* const kWords[] = {
+        "web",  "db",   "kube-system", "容器", "运行容器时", "a*b",   "a\\b", "x y", "",
+        "Über", "ÜBER", "容",          "é",    "\"q\"",      "web-1", "w",    "1",   "时退"};
     return kWords[Below(std::size(kWords))];
   }
   std::string Record() {
@@ -340,7 +345,8 @@ class Random {
     if (maybe()) {
       std::vector<Value> labels;
       for (int i = Below(4); i > 0; --i) labels.push_back(Value::String(arena, Word()));
-      record.Add("labels", Below(3) == 0 ? Value::String(arena, Word()) : Value::Array(arena, labels));
+      record.Add("labels",
+                 Below(3) == 0 ? Value::String(arena, Word()) : Value::Array(arena, labels));
     }
     if (maybe()) record.Add("note", Value::String(arena, Word() + " " + Word()));
     if (maybe()) record.Add("severity", Value::String(arena, Severity()));
@@ -349,12 +355,16 @@ class Random {
       record.Add("count", Below(3) == 0 ? Value::Array(arena, numbers) : numbers[0]);
     }
     if (maybe()) record.Add("score", Value::Double(Below(9) * 0.5 - 2));
-    if (maybe()) record.Add("gone", Below(5) == 0 ? Value::String("true") : Value::Bool(Below(2) == 0));
-    if (maybe()) record.Add("lastSeen", Value::String(arena, fmt::format("2026-01-0{}T00:00:00Z", 1 + Below(9))));
+    if (maybe())
+      record.Add("gone", Below(5) == 0 ? Value::String("true") : Value::Bool(Below(2) == 0));
+    if (maybe())
+      record.Add("lastSeen",
+                 Value::String(arena, fmt::format("2026-01-0{}T00:00:00Z", 1 + Below(9))));
     return ToJson(record.Finish());
   }
   std::string Severity() {
-    static const char* const kNames[] = {"critical", "high", "medium", "low", "info", "unknown", "?"};
+    static const char* const kNames[] = {"critical", "high",    "medium", "low",
+                                         "info",     "unknown", "?"};
     return kNames[Below(std::size(kNames))];
   }
   Query Term() {
@@ -363,11 +373,13 @@ class Random {
       case 0: return Query::Exactly(kTexts[Below(6)], Word());
       case 1: {
         const std::string plain = EscapeGlob(Word());
-        const std::string globs[] = {plain + "*", "*" + plain, "?" + plain, "*", plain + "?*", "w*b"};
+        const std::string globs[] = {plain + "*", "*" + plain,  "?" + plain,
+                                     "*",         plain + "?*", "w*b"};
         return Query::AnyOf(kTexts[Below(6)], {globs[Below(6)], EscapeGlob(Word())});
       }
       case 2: {
-        static const char* const kAll[] = {"ns", "label", "count", "score", "gone", "last", "severity"};
+        static const char* const kAll[] = {"ns",   "label", "count",   "score",
+                                           "gone", "last",  "severity"};
         return Query::Has(kAll[Below(7)]);
       }
       case 3: return Query::Text(Word());
@@ -425,26 +437,29 @@ TEST_P(StateStoreSuite, AnswersAsMemoryDoes) {
         if (Matches(query, RecordSubject(kPods, key, value))) expected.push_back(key);
       }
       std::sort(expected.begin(), expected.end());
-      auto found = store_->List("pods", {.filter = query, .sort = "key", .cursor = "", .limit = 1000});
+      auto found =
+          store_->List("pods", {.filter = query, .sort = "key", .cursor = "", .limit = 1000});
       ASSERT_EQ(Keys(found), expected) << ToText(query);
       matched += expected.empty() ? 0 : 1;
       EXPECT_EQ(*store_->Count("pods", query), expected.size());
       // To text and back is the same query, where text can say it.
       const std::string text = ToText(query);
-      auto again = ParseQuery(text, *store_->Fields("pods"), "last", 0, {.bytes = 100'000, .depth = 50, .terms = 1000});
+      auto again = ParseQuery(text, *store_->Fields("pods"), "last", 0,
+                              {.bytes = 100'000, .depth = 50, .terms = 1000});
       if (!again) continue;  // words without a letter; empty groups
-      EXPECT_EQ(ToText(*again), ToText(*ParseQuery(ToText(*again), *store_->Fields("pods"), "last", 0,
-                                                   {.bytes = 100'000, .depth = 50, .terms = 1000})));
+      EXPECT_EQ(ToText(*again),
+                ToText(*ParseQuery(ToText(*again), *store_->Fields("pods"), "last", 0,
+                                   {.bytes = 100'000, .depth = 50, .terms = 1000})));
     }
     EXPECT_GT(matched, 200);
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Sqlite, StateStoreSuite,
-                         testing::Values(StateBackend{
-                             "Sqlite", [](const std::string& folder) {
-                               return OpenSqliteStateStore(folder);
-                             }}),
+                         testing::Values(StateBackend{"Sqlite",
+                                                      [](const std::string& folder) {
+                                                        return OpenSqliteStateStore(folder);
+                                                      }}),
                          [](const auto& backend) { return backend.param.name; });
 
 }  // namespace

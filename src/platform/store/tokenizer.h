@@ -29,8 +29,8 @@ inline constexpr size_t kMaxWordBytes = 64;
 enum class TokenizeFor : uint8_t { kIndex, kSearch };
 
 struct Token {
-  std::string_view text;   // valid during the call
-  bool colocated = false;  // at the position of the token before
+  std::string_view text;        // valid during the call
+  bool colocated = false;       // at the position of the token before
   uint32_t begin = 0, end = 0;  // bytes of the text that it stands for
 };
 
