@@ -87,6 +87,12 @@ class Auth : public api::Authenticator {
   // Of the first administrator, if Open() made him: it stands in data_folder/first-password (0600),
   // which goes when he changes it. For showing on a terminal.
   const std::optional<std::string>& first_password() const;
+  // A machine token of that role without bound, for programs of the user who runs the server (the
+  // command line beside it); it replaces the one of that name before it.
+  Result<std::string> IssueLocalToken(std::string_view name, std::string_view role,
+                                      std::chrono::seconds life);
+  // Whether anybody but this principal has that permission somewhere.
+  Result<bool> OthersMay(std::string_view permission, std::string_view principal);
   // Removes what has expired; how many sessions and tokens.
   Result<uint64_t> Sweep();
 
