@@ -11,6 +11,7 @@
 #include "features/audit/routes_rules.h"
 #include "formats/json.h"
 #include "model/record.h"
+#include "platform/pipeline/event_json.h"
 
 namespace bulwark::audit {
 
@@ -171,7 +172,7 @@ Result<Response> SearchEvents(const ContextPtr& c, Request& r) {
   for (size_t i = 0; i < page.events.size(); ++i) {
     if (i != 0) out += ',';
     arena.Reset();
-    AppendJson(out, RenderEvent(page.events[i], c->catalog, r.language, query->bodies, arena));
+    AppendJson(out, EventToValue(page.events[i], c->catalog, r.language, query->bodies, arena));
   }
   out += ']';
   if (!page.next.empty()) {
@@ -193,7 +194,7 @@ Result<Response> GetEvent(const ContextPtr& c, Request& r) {
   auto event = BW_TRY(c->events.Get(r.Param("id")));
   if (!visible || !event || !store::Matches(*visible, store::EventSubject(*event))) return none;
   Arena arena;
-  return Response::Json(ToJson(RenderEvent(*event, c->catalog, r.language, true, arena)));
+  return Response::Json(ToJson(EventToValue(*event, c->catalog, r.language, true, arena)));
 }
 
 Result<Response> EventHistogram(const ContextPtr& c, Request& r) {
@@ -287,6 +288,8 @@ MessageArgs ArgsOf(const Value& v) {
   return out;
 }
 
+}  // namespace
+
 Value RenderAlert(const Catalog& catalog, const Value& record, Language language, Arena& arena) {
   MapBuilder out(arena, record.size() + 4);
   for (const auto& [key, value] : record.entries()) out.Add(key, value);
@@ -302,6 +305,8 @@ Value RenderAlert(const Catalog& catalog, const Value& record, Language language
   }
   return out.Finish();
 }
+
+namespace {
 
 // The alert's record, if the principal may do that to it.
 Result<store::Record> AlertFor(const ContextPtr& c, const Request& r, std::string_view permission) {
@@ -568,46 +573,6 @@ void AddAlertRoutes(const ContextPtr& c) {
 }
 
 }  // namespace
-
-Value RenderEvent(const Event& e, const Catalog& catalog, Language language, bool body,
-                  Arena& arena) {
-  MapBuilder out(arena, 24);
-  auto text = [&](std::string_view s) { return Value::String(arena, s); };
-  auto add = [&](std::string_view key, std::string_view value) {
-    if (!value.empty()) out.Add(key, text(value));
-  };
-  out.Add("id", text(e.id));
-  out.Add("time", text(FormatTime(e.time_us)));
-  out.Add("received", text(FormatTime(e.received_us)));
-  add("kind", e.kind);
-  add("cluster", e.cluster);
-  out.Add("severity", Value::String(SeverityName(e.severity)));
-  add("verb", e.verb);
-  add("outcome", e.outcome);
-  add("user", e.user);
-  add("sourceIp", e.source_ip);
-  add("userAgent", e.user_agent);
-  add("resource", e.resource);
-  if (!e.target.kind.empty() || !e.target.name.empty()) {
-    out.Add("target", ToValue(e.target, arena));
-  }
-  add("node", e.node);
-  add("pod", e.pod);
-  add("image", e.image);
-  add("process", e.process);
-  add("rule", e.rule);
-  add("messageId", e.message);
-  MapBuilder args(arena, e.args.size());
-  for (const auto& [name, value] : e.args) args.Add(text(name), text(value));
-  out.Add("args", args.Finish());
-  out.Add("message", text(catalog.Message(e.message, e.args, language)));
-  if (body && !e.body.empty()) {
-    auto parsed = ParseJson(arena.Copy(e.body), arena,
-                            {.max_depth = 250, .duplicate_keys = true, .borrow_text = true});
-    if (parsed) out.Add("body", *parsed);
-  }
-  return out.Finish();
-}
 
 void AddAuditRoutes(const ContextPtr& context) {
   AddEventRoutes(context);

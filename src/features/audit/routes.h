@@ -30,8 +30,4 @@ struct RouteContext {
 
 void AddAuditRoutes(const std::shared_ptr<RouteContext>& context);
 
-// An event as the API shows it.
-Value RenderEvent(const Event& event, const Catalog& catalog, Language language, bool body,
-                  Arena& arena);
-
 }  // namespace bulwark::audit
