@@ -29,5 +29,7 @@ struct RouteContext {
 };
 
 void AddAuditRoutes(const std::shared_ptr<RouteContext>& context);
+// An alert's record as people read it.
+Value RenderAlert(const Catalog& catalog, const Value& record, Language language, Arena& arena);
 
 }  // namespace bulwark::audit
