@@ -153,8 +153,8 @@ struct RequestParser::Impl {
     void TooBig(error_code& ec) {
       Fail(ec, 413, fmt::format("the body has more than {} bytes", impl_.max_body));
     }
-    void Fail(error_code& ec, int status, std::string why) {
-      impl_.Fail(status, std::move(why));
+    void Fail(error_code& ec, int with, std::string why) {
+      impl_.Fail(with, std::move(why));
       ec = http::error::bad_value;
     }
     Impl& impl_;

@@ -58,23 +58,27 @@ Value At(Value value, std::string_view path) {
 
 // Only these paths, in their places.
 struct Selection {
-  std::vector<std::pair<std::string, Selection>> parts;  // none: all of it
+  std::vector<std::string> names;  // none: all of it
+  std::vector<Selection> parts;    // beside the names
 
   void Add(std::string_view path) {
     auto cut = Cut(path, ".");
     std::string_view first = cut ? cut->first : path;
-    auto found =
-        std::find_if(parts.begin(), parts.end(), [&](auto& p) { return p.first == first; });
-    bool fresh = found == parts.end();
-    if (fresh) found = parts.insert(parts.end(), {std::string(first), {}});
+    auto found = std::find(names.begin(), names.end(), first);
+    bool fresh = found == names.end();
+    auto at = static_cast<size_t>(found - names.begin());
+    if (fresh) {
+      names.emplace_back(first);
+      parts.emplace_back();
+    }
     if (!cut) {
-      found->second.parts.clear();
-    } else if (fresh || !found->second.parts.empty()) {
-      found->second.Add(cut->second);
+      parts[at] = {};
+    } else if (fresh || !parts[at].names.empty()) {
+      parts[at].Add(cut->second);
     }
   }
   Value Of(const Value& value, Arena& arena) const {
-    if (parts.empty()) return value;
+    if (names.empty()) return value;
     if (value.IsArray()) {
       std::vector<Value> items;
       for (const Value& item : value.items()) items.push_back(Of(item, arena));
@@ -82,9 +86,9 @@ struct Selection {
     }
     if (!value.IsMap()) return value;
     MapBuilder out(arena);
-    for (const auto& [name, inner] : parts) {
-      if (const Value* found = value.Find(name)) {
-        out.Add(Value::String(arena, name), inner.Of(*found, arena));
+    for (size_t i = 0; i < names.size(); ++i) {
+      if (const Value* found = value.Find(names[i])) {
+        out.Add(Value::String(arena, names[i]), parts[i].Of(*found, arena));
       }
     }
     return out.Finish();
@@ -209,7 +213,7 @@ Result<Response> List(const Request& request, const CollectionResource& resource
   for (size_t i = 0; i < page.records.size(); ++i) {
     if (i != 0) out += ',';
     // As it is stored, where nothing changes it.
-    if (!resource.render && selection.parts.empty()) {
+    if (!resource.render && selection.names.empty()) {
       out += page.records[i].body;
       continue;
     }
