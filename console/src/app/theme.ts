@@ -24,7 +24,7 @@ const shared: ThemeConfig = {
 const components = (dark: boolean): NonNullable<ThemeConfig['components']> => ({
   Layout: { headerHeight: 52, headerPadding: '0 16px', headerBg: dark ? '#16191f' : '#ffffff', siderBg: dark ? '#16191f' : '#ffffff', bodyBg: dark ? '#0f1115' : '#f5f6f8' },
   Menu: { itemHeight: 34, itemMarginInline: 8, itemBg: 'transparent', subMenuItemBg: 'transparent' },
-  Table: { cellPaddingBlock: 9, cellPaddingInline: 12, cellPaddingBlockSM: 5, cellPaddingInlineSM: 10, headerBg: dark ? '#1b1f26' : '#fafbfc', headerSplitColor: 'transparent' },
+  Table: { cellPaddingBlock: 9, cellPaddingInline: 12, cellPaddingBlockSM: 5, cellPaddingInlineSM: 10, headerBg: dark ? '#1b1f26' : '#fafbfc', headerSplitColor: 'transparent', bodySortBg: 'transparent', headerSortActiveBg: dark ? '#1b1f26' : '#fafbfc', headerSortHoverBg: dark ? '#222831' : '#f0f2f5' },
   Card: { bodyPadding: 16, headerHeight: 44, headerFontSize: 14 },
   Tabs: { horizontalItemPadding: '8px 0', horizontalMargin: '0 0 12px' },
   Drawer: { paddingLG: 20 },

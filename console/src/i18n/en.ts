@@ -280,9 +280,6 @@ const en = {
   'findings.noFixHint': 'The remedy says what to do.',
   'findings.fixHint': 'The change below makes the check pass. Put it where the workload is defined: in its chart or manifest, else the next release undoes it.',
   'findings.diff': 'Difference',
-  'findings.patch': 'Patch',
-  'findings.command': 'Command',
-  'findings.noHistory': 'Nothing has happened since it was found',
   // exceptions, the form
   'exceptions.request': 'Request an exception',
   'exceptions.requestHint': 'Somebody with the right to approve will decide. Until then the finding stays open.',
@@ -644,7 +641,6 @@ const en = {
   'inspection.cron': 'When (cron)',
   'inspection.cronHint': 'Minute, hour, day, month, weekday: 0 2 * * * is every night at two.',
   'inspection.timeZone': 'Time zone',
-  'trigger.manual': 'By hand',
   'trigger.schedule': 'By schedule',
   'state.n/a': 'Does not apply',
   // exceptions

@@ -282,9 +282,6 @@ const zh: Messages = {
   'findings.noFixHint': '请参考处理建议。',
   'findings.fixHint': '应用以下修改后检查即可通过。请同步到工作负载的 Chart 或清单中，否则下次发布会被覆盖。',
   'findings.diff': '差异',
-  'findings.patch': '补丁',
-  'findings.command': '命令',
-  'findings.noHistory': '发现后没有变化',
   // exceptions, the form
   'exceptions.request': '申请例外',
   'exceptions.requestHint': '需由有审批权限的人员批准，在此之前风险保持未处理状态。',
@@ -646,7 +643,6 @@ const zh: Messages = {
   'inspection.cron': '执行时间（cron）',
   'inspection.cronHint': '分 时 日 月 周：0 2 * * * 表示每天凌晨两点。',
   'inspection.timeZone': '时区',
-  'trigger.manual': '手动',
   'trigger.schedule': '计划',
   'state.n/a': '不适用',
   // exceptions

@@ -9,7 +9,7 @@ import { useI18n, type Key } from '../i18n';
 import { csv, save } from '../lib/csv';
 import { Nothing } from './basics';
 import { ProblemAlert } from './Problem';
-import { Skeleton } from './ServerTable';
+import { Skeleton } from './Skeleton';
 
 export interface LocalColumn<T> {
   key: string;

@@ -16,6 +16,7 @@ import { and, toggled, valuesOf } from '../lib/query';
 import { Nothing } from './basics';
 import { ProblemAlert } from './Problem';
 import { QueryBar, type QueryField } from './QueryBar';
+import { Skeleton } from './Skeleton';
 
 export interface ServerColumn<T> {
   key: string;
@@ -272,7 +273,7 @@ export function ServerTable<T extends object>(props: Props<T>) {
 
 // Below this a table scrolls sideways.
 function columnsWidth<T>(columns: ServerColumn<T>[]): number {
-  return columns.reduce((sum, column) => sum + (typeof column.width === 'number' ? column.width : 200), 0);
+  return columns.reduce((sum, column) => sum + (typeof column.width === 'number' ? column.width : column.width ? 140 : 200), 0);
 }
 
 function FacetList({ facet, path, query, params, chosen, onToggle }: { facet: Facet; path: string; query: string; params: Params; chosen: string[]; onToggle: (value: string) => void }) {
@@ -300,18 +301,6 @@ function FacetList({ facet, path, query, params, chosen, onToggle }: { facet: Fa
           {all ? t('table.fewer') : t('table.more', { n: items.length - limit })}
         </button>
       ) : null}
-    </div>
-  );
-}
-
-// Grey bars where rows will be; they do not move.
-export function Skeleton({ rows = 5 }: { rows?: number }) {
-  const { t } = useI18n();
-  return (
-    <div className="stack half" style={{ padding: '12px 4px' }} role="status" aria-label={t('loading')}>
-      {Array.from({ length: rows }, (_, index) => (
-        <div key={index} style={{ height: 12, borderRadius: 4, background: 'var(--ant-color-fill-secondary)', width: `${92 - ((index * 17) % 40)}%` }} />
-      ))}
     </div>
   );
 }

@@ -93,16 +93,17 @@ export function assetKey(asset: Partial<Asset>): string {
   return [asset.cluster, asset.group, asset.kind, asset.namespace, asset.name].map((part) => part ?? '').join('/');
 }
 
-export function AssetLink({ asset, link = true }: { asset: Partial<Asset> | undefined; link?: boolean }) {
+// `stacked`: the namespace under the name, for rows that have two lines anyway.
+export function AssetLink({ asset, link = true, stacked = false }: { asset: Partial<Asset> | undefined; link?: boolean; stacked?: boolean }) {
   const scoped = useScoped();
   if (!asset?.name && !asset?.kind) return <None />;
   const label = (
     <span className="mono clip" title={`${asset.kind} ${asset.namespace ? `${asset.namespace}/` : ''}${asset.name}`}>
-      {asset.namespace ? <span className="muted">{asset.namespace}/</span> : null}
+      {asset.namespace && !stacked ? <span className="muted">{asset.namespace}/</span> : null}
       {asset.name}
     </span>
   );
-  return (
+  const row = (
     <span className="row">
       <KindMark kind={asset.kind ?? ''} />
       {link && asset.name ? (
@@ -112,6 +113,15 @@ export function AssetLink({ asset, link = true }: { asset: Partial<Asset> | unde
       ) : (
         <span className="grow">{label}</span>
       )}
+    </span>
+  );
+  if (!stacked || !asset.namespace) return row;
+  return (
+    <span className="stack" style={{ gap: 1 }}>
+      {row}
+      <span className="mono muted clip" title={asset.namespace}>
+        {asset.namespace}
+      </span>
     </span>
   );
 }

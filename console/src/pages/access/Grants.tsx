@@ -54,7 +54,7 @@ function Add({ onClose }: { onClose: () => void }) {
           </Form.Item>
         ) : (
           <Form.Item name="group" label={t('access.group')} extra={t('access.groupHint')} rules={[{ required: true, whitespace: true, message: t('form.required') }]}>
-            <Input className="mono" placeholder="keycloak:platform-team" />
+            <Input className="mono" placeholder={'keycloak:platform-team'} />
           </Form.Item>
         )}
         <Form.Item name="role" label={t('column.role')} rules={[{ required: true, message: t('form.required') }]}>

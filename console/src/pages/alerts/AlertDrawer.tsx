@@ -13,7 +13,7 @@ import { useI18n } from '../../i18n';
 import { and, term } from '../../lib/query';
 import { AssetLink, Facts, Num, SeverityMark, StateWord, Time } from '../../ui/basics';
 import { ProblemAlert } from '../../ui/Problem';
-import { Skeleton } from '../../ui/ServerTable';
+import { Skeleton } from '../../ui/Skeleton';
 
 export default function AlertDrawer({ id, onClose }: { id: string; onClose: () => void }) {
   const { t } = useI18n();

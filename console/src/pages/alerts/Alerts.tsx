@@ -42,7 +42,7 @@ function List() {
     { done: 'alerts.done', stale: ['/alerts', '/overview'] },
   );
   const columns: ServerColumn<Alert>[] = [
-    { key: 'severity', title: 'column.severity', sort: 'severity', width: 104, render: (a) => <SeverityMark value={a.severity} /> },
+    { key: 'severity', title: 'column.severity', sort: 'severity', width: 100, render: (a) => <SeverityMark value={a.severity} /> },
     {
       key: 'title', title: 'column.alert',
       render: (a) => (
@@ -54,12 +54,12 @@ function List() {
         </div>
       ),
     },
-    { key: 'target', title: 'column.target', sort: 'name', width: '24%', render: (a) => <AssetLink asset={a.target} /> },
+    { key: 'target', title: 'column.target', sort: 'name', width: '22%', render: (a) => <AssetLink asset={a.target} stacked /> },
     { key: 'user', title: 'column.user', sort: 'user', width: 150, off: true, render: (a) => (a.user ? <span className="mono clip" title={a.user}>{a.user}</span> : <None />) },
     { key: 'ip', title: 'column.ip', width: 130, off: true, render: (a) => (a.sourceIp ? <span className="mono">{a.sourceIp}</span> : <None />) },
-    { key: 'count', title: 'column.count', sort: 'count', width: 84, right: true, render: (a) => <Num value={a.count} /> },
+    { key: 'count', title: 'column.count', sort: 'count', width: 80, right: true, render: (a) => <Num value={a.count} /> },
     {
-      key: 'state', title: 'column.state', sort: 'state', width: 130,
+      key: 'state', title: 'column.state', sort: 'state', width: 128,
       render: (a) => (
         <div className="stack" style={{ gap: 0 }}>
           <StateWord value={a.state} />
@@ -68,7 +68,7 @@ function List() {
       ),
     },
     { key: 'first', title: 'column.first', sort: 'first', width: 110, off: true, render: (a) => <Time value={a.firstSeen} /> },
-    { key: 'last', title: 'column.last', sort: 'last', width: 110, render: (a) => <Time value={a.lastSeen} /> },
+    { key: 'last', title: 'column.last', sort: 'last', width: 104, render: (a) => <Time value={a.lastSeen} /> },
   ];
   const facets: Facet[] = [
     { field: 'severity', title: 'column.severity', order: severities, render: (v) => <SeverityMark value={v as Severity} /> },

@@ -10,7 +10,7 @@ import type { Cluster } from '../../api/types';
 import { useI18n } from '../../i18n';
 import { Code } from '../../ui/Code';
 import { ProblemAlert } from '../../ui/Problem';
-import { Skeleton } from '../../ui/ServerTable';
+import { Skeleton } from '../../ui/Skeleton';
 
 export default function AddCluster({ onClose }: { onClose: () => void }) {
   const { t } = useI18n();

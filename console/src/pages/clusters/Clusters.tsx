@@ -10,7 +10,8 @@ import { useMay } from '../../app/session';
 import { useI18n } from '../../i18n';
 import { Copy, Facts, Nothing, Num, PageHead, State, StateWord, Time } from '../../ui/basics';
 import { ProblemAlert } from '../../ui/Problem';
-import { ServerTable, Skeleton, type ServerColumn } from '../../ui/ServerTable';
+import { ServerTable, type ServerColumn } from '../../ui/ServerTable';
+import { Skeleton } from '../../ui/Skeleton';
 import AddCluster from './AddCluster';
 
 export default function Clusters() {

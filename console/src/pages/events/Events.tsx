@@ -20,7 +20,7 @@ import { Chart, tip } from '../../ui/Chart';
 import { Code, toYaml } from '../../ui/Code';
 import { ProblemAlert } from '../../ui/Problem';
 import { QueryBar } from '../../ui/QueryBar';
-import { Skeleton } from '../../ui/ServerTable';
+import { Skeleton } from '../../ui/Skeleton';
 
 const spans: Record<string, number> = { '15m': 900, '1h': 3600, '24h': 86_400, '7d': 604_800, '30d': 2_592_000 };
 const known: Record<string, readonly string[]> = { severity: severities, outcome: ['allowed', 'denied', 'failed'] };
@@ -237,15 +237,15 @@ function List({ query, since, until, open, filter, onProblem, onClear }: { query
           dataSource={rows}
           pagination={false}
           tableLayout="fixed"
-          scroll={{ x: 720 }}
+          scroll={{ x: 640 }}
           expandable={{ expandedRowRender: (e) => <Detail event={e} filter={filter} />, expandRowByClick: true, columnWidth: 34, ...(open && { defaultExpandedRowKeys: [open] }) }}
           rowClassName="clickable"
           columns={[
-            { key: 'time', title: t('column.time'), width: 184, render: (_, e) => <span className="mono nowrap">{stamp(e.time)}</span> },
+            { key: 'time', title: t('column.time'), width: 196, render: (_, e) => <span className="mono nowrap">{stamp(e.time)}</span> },
             { key: 'severity', title: <span className="hidden">{t('column.severity')}</span>, width: 30, render: (_, e) => <SeverityMark value={e.severity} bare /> },
-            { key: 'kind', title: t('column.kind'), width: 96, render: (_, e) => word('event.kind', e.kind) },
+            { key: 'kind', title: t('column.kind'), width: 100, render: (_, e) => word('event.kind', e.kind) },
             { key: 'message', title: t('column.message'), render: (_, e) => <span className="clip" title={e.message}>{e.message}</span> },
-            { key: 'user', title: t('column.user'), width: '17%', render: (_, e) => (e.user ? <span className="mono clip" title={e.user}>{e.user}</span> : <None />) },
+            { key: 'user', title: t('column.user'), width: '16%', responsive: ['xxl'], render: (_, e) => (e.user ? <span className="mono clip" title={e.user}>{e.user}</span> : <None />) },
             { key: 'outcome', title: t('column.outcome'), width: 84, render: (_, e) => (e.outcome ? <span className={e.outcome === 'allowed' ? 'muted' : 'state bad'}>{word('event.outcome', e.outcome)}</span> : <None />) },
           ]}
           locale={{

@@ -12,17 +12,18 @@ import { useI18n } from '../../i18n';
 import { term } from '../../lib/query';
 import { Facts, None, Nothing, Num, PageHead, State, StateWord, Time } from '../../ui/basics';
 import { ProblemAlert } from '../../ui/Problem';
-import { ServerTable, Skeleton, type Facet, type ServerColumn } from '../../ui/ServerTable';
+import { ServerTable, type Facet, type ServerColumn } from '../../ui/ServerTable';
+import { Skeleton } from '../../ui/Skeleton';
 import { personOf, useClusterName, useClusters } from '../shared';
 
 const soonDays = 14;
 const endsSoon = (e: Exception) => e.state === 'approved' && !!e.expires && Date.parse(e.expires) - Date.now() < soonDays * 86_400_000;
 
-function Scope({ e }: { e: Exception }) {
+function Scope({ e, clamp = false }: { e: Exception; clamp?: boolean }) {
   const { t } = useI18n();
   const nameOf = useClusterName();
   const parts = [e.cluster && nameOf(e.cluster), e.namespace, e.kind && e.name ? `${e.kind} ${e.name}` : (e.name ?? e.kind), e.image, ...Object.entries(e.labels ?? {}).map(([k, v]) => `${k}=${v}`)].filter(Boolean);
-  return parts.length ? <span className="wrap">{parts.join(' / ')}</span> : <State tone="warn">{t('exceptions.scopeAll')}</State>;
+  return parts.length ? <span className={clamp ? 'two-lines' : 'wrap'} title={parts.join(' / ')}>{parts.join(' / ')}</span> : <State tone="warn">{t('exceptions.scopeAll')}</State>;
 }
 
 export default function Exceptions() {
@@ -32,20 +33,20 @@ export default function Exceptions() {
   const [, setQuery] = useParam('q');
   const [asking, setAsking] = useState(false);
   const columns: ServerColumn<Exception>[] = [
-    { key: 'state', title: 'column.state', sort: 'state', width: 110, render: (e) => <StateWord value={e.state} /> },
+    { key: 'state', title: 'column.state', sort: 'state', width: 106, render: (e) => <StateWord value={e.state} /> },
     {
-      key: 'check', title: 'column.check', sort: 'check', width: '18%',
+      key: 'check', title: 'column.check', sort: 'check', width: '17%',
       render: (e) => (
         <button type="button" className="linklike mono" onClick={() => setOpen(e.id)}>
           <span className="clip" title={e.check}>{e.check}</span>
         </button>
       ),
     },
-    { key: 'scope', title: 'exceptions.scope', render: (e) => <Scope e={e} /> },
-    { key: 'reason', title: 'exceptions.reason', width: '24%', render: (e) => <span className="two-lines" title={e.reason}>{e.reason}</span> },
-    { key: 'covers', title: 'column.covers', width: 90, right: true, render: (e) => <Num value={e.covers} /> },
-    { key: 'by', title: 'column.requestedBy', sort: 'requested', width: 120, render: (e) => <span className="stack" style={{ gap: 0 }}><span className="clip">{personOf(e.requestedBy)}</span><span className="muted"><Time value={e.requestedAt} /></span></span> },
-    { key: 'expires', title: 'exceptions.expires', sort: 'expires', width: 120, render: (e) => e.expires ? (endsSoon(e) ? <State tone="warn"><Time value={e.expires} /></State> : <Time value={e.expires} />) : <span className="muted">{t('exceptions.never')}</span> },
+    { key: 'scope', title: 'exceptions.scope', render: (e) => <Scope e={e} clamp /> },
+    { key: 'reason', title: 'exceptions.reason', width: '22%', render: (e) => <span className="two-lines" title={e.reason}>{e.reason}</span> },
+    { key: 'covers', title: 'column.covers', width: 72, right: true, render: (e) => <Num value={e.covers} /> },
+    { key: 'by', title: 'column.requestedBy', sort: 'requested', width: 104, render: (e) => <span className="stack" style={{ gap: 0 }}><span className="clip">{personOf(e.requestedBy)}</span><span className="muted"><Time value={e.requestedAt} /></span></span> },
+    { key: 'expires', title: 'exceptions.expires', sort: 'expires', width: 108, render: (e) => e.expires ? (endsSoon(e) ? <State tone="warn"><Time value={e.expires} /></State> : <Time value={e.expires} />) : <span className="muted">{t('exceptions.never')}</span> },
   ];
   const facets: Facet[] = [
     { field: 'state', title: 'column.state', order: ['requested', 'approved', 'refused', 'expired', 'withdrawn'], render: (v) => word('state', v) },

@@ -15,7 +15,7 @@ import { and, term } from '../../lib/query';
 import { AssetLink, Copy, Facts, Nothing, SeverityMark, StateWord, Time } from '../../ui/basics';
 import { Diff } from '../../ui/Code';
 import { ProblemAlert } from '../../ui/Problem';
-import { Skeleton } from '../../ui/ServerTable';
+import { Skeleton } from '../../ui/Skeleton';
 import ExceptionForm from '../exceptions/ExceptionForm';
 
 export default function FindingDrawer({ id, onClose }: { id: string; onClose: () => void }) {

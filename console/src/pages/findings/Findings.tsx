@@ -16,7 +16,7 @@ export const findingFields: QueryField[] = [
 export function useFindingColumns(onOpen: (id: string) => void): ServerColumn<Finding>[] {
   const { word } = useI18n();
   return [
-    { key: 'severity', title: 'column.severity', sort: 'severity', width: 104, render: (f) => <SeverityMark value={f.severity} /> },
+    { key: 'severity', title: 'column.severity', sort: 'severity', width: 100, render: (f) => <SeverityMark value={f.severity} /> },
     {
       key: 'title', title: 'column.finding',
       render: (f) => (
@@ -28,13 +28,13 @@ export function useFindingColumns(onOpen: (id: string) => void): ServerColumn<Fi
         </div>
       ),
     },
-    { key: 'asset', title: 'column.asset', sort: 'name', width: '30%', render: (f) => <AssetLink asset={f.asset} /> },
-    { key: 'status', title: 'column.status', sort: 'status', width: 100, render: (f) => <StateWord value={f.status} /> },
+    { key: 'asset', title: 'column.asset', sort: 'name', width: '26%', render: (f) => <AssetLink asset={f.asset} stacked /> },
+    { key: 'status', title: 'column.status', sort: 'status', width: 96, render: (f) => <StateWord value={f.status} /> },
     { key: 'check', title: 'column.check', sort: 'check', width: 200, off: true, render: (f) => <span className="mono clip">{f.check}</span> },
     { key: 'category', title: 'column.category', sort: 'category', width: 120, off: true, render: (f) => word('category', f.category) },
     { key: 'container', title: 'column.container', sort: 'container', width: 120, off: true, render: (f) => <span className="mono clip">{f.container}</span> },
     { key: 'controls', title: 'column.controls', width: 180, off: true, render: (f) => <span className="mono clip">{f.controls?.join(', ')}</span> },
-    { key: 'first', title: 'column.first', sort: 'first', width: 110, render: (f) => <Time value={f.firstSeen} /> },
+    { key: 'first', title: 'column.first', sort: 'first', width: 104, render: (f) => <Time value={f.firstSeen} /> },
     { key: 'last', title: 'column.last', sort: 'last', width: 110, off: true, render: (f) => <Time value={f.lastSeen} /> },
   ];
 }

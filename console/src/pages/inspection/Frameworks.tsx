@@ -11,7 +11,7 @@ import { and, term } from '../../lib/query';
 import { Nothing, Num, Panel, Share, State, type Tone } from '../../ui/basics';
 import { LocalTable, type LocalColumn } from '../../ui/LocalTable';
 import { ProblemAlert } from '../../ui/Problem';
-import { Skeleton } from '../../ui/ServerTable';
+import { Skeleton } from '../../ui/Skeleton';
 
 const tones: Record<Control['status'], Tone> = { pass: 'good', fail: 'bad', manual: 'idle', 'n/a': 'idle' };
 
@@ -52,7 +52,7 @@ export default function Frameworks() {
               <State tone="good">{t('inspection.nPass', { n: f.passing ?? 0 })}</State>
               <State tone="bad">{t('inspection.nFail', { n: f.failing ?? 0 })}</State>
               <State tone="idle">{t('inspection.nOther', { n: f.notAssessed ?? 0 })}</State>
-              <span style={{ width: 160 }}><Share part={f.passing ?? 0} total={controls.length} /></span>
+              <span style={{ width: 160 }}><Share part={f.passing ?? 0} total={(f.passing ?? 0) + (f.failing ?? 0) + (f.notAssessed ?? 0)} /></span>
             </span>
           ) : null}
         </div>

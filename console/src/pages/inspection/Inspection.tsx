@@ -12,7 +12,8 @@ import { and, term } from '../../lib/query';
 import { assetKey, AssetLink, None, Nothing, Num, PageHead, Panel, SeverityBar, SeverityMark, Share, StateWord, Time } from '../../ui/basics';
 import { LocalTable, type LocalColumn } from '../../ui/LocalTable';
 import { ProblemAlert } from '../../ui/Problem';
-import { ServerTable, Skeleton, type ServerColumn } from '../../ui/ServerTable';
+import { ServerTable, type ServerColumn } from '../../ui/ServerTable';
+import { Skeleton } from '../../ui/Skeleton';
 import { personOf, useClusterName, useClusters } from '../shared';
 import Frameworks from './Frameworks';
 import Schedules from './Schedules';
@@ -76,6 +77,22 @@ function Summary() {
         <Nothing title={t('inspection.none')} actions={<Link to="/clusters?add=1">{t('clusters.add')}</Link>}>{t('inspection.noneHint')}</Nothing>
       </Panel>
     );
+  }
+  // Of many clusters, a line each; of a few, all that there is to say.
+  if (items.length > 3) {
+    const columns: LocalColumn<InspectionSummary>[] = [
+      { key: 'name', title: 'cluster', value: (i) => i.clusterName ?? nameOf(i.cluster), render: (i) => <Link className="clip" to={`/inspection?cluster=${encodeURIComponent(i.cluster)}`}>{i.clusterName ?? nameOf(i.cluster)}</Link> },
+      { key: 'score', title: 'overview.score', width: 90, right: true, value: (i) => i.score, render: (i) => <b><Num value={Math.round(i.score)} /></b> },
+      { key: 'bar', title: 'inspection.bySeverity', width: '24%', value: (i) => i.bySeverity?.critical ?? 0, render: (i) => <SeverityBar counts={i.bySeverity} /> },
+      { key: 'critical', title: 'severity.critical', width: 90, right: true, value: (i) => i.bySeverity?.critical ?? 0, render: (i) => <Num value={i.bySeverity?.critical ?? 0} /> },
+      { key: 'high', title: 'severity.high', width: 80, right: true, value: (i) => i.bySeverity?.high ?? 0, render: (i) => <Num value={i.bySeverity?.high ?? 0} /> },
+      { key: 'failed', title: 'column.failed', width: 90, right: true, value: (i) => i.failed, render: (i) => <Num value={i.failed} /> },
+      { key: 'passed', title: 'column.passed', width: 90, right: true, value: (i) => i.passed, render: (i) => <Num value={i.passed} /> },
+      { key: 'excused', title: 'column.excused', width: 100, right: true, value: (i) => i.excepted, render: (i) => <Num value={i.excepted} /> },
+      { key: 'errors', title: 'column.errors', width: 110, right: true, value: (i) => i.errors, render: (i) => <Num value={i.errors} /> },
+      { key: 'judged', title: 'inspection.lastRun', width: 110, value: (i) => i.updatedAt, render: (i) => <Time value={i.updatedAt} /> },
+    ];
+    return <LocalTable name="inspection" rows={items} columns={columns} rowKey={(i) => i.cluster} title={t('nav.clusters')} />;
   }
   const top = (counts: Record<string, Tally> | undefined) =>
     Object.entries(counts ?? {}).map(([name, tally]): [string, number] => [name, tally.failed + tally.errors]).filter(([, n]) => n).toSorted((a, b) => b[1] - a[1]).slice(0, 6);

@@ -15,7 +15,7 @@ import { number } from '../../lib/format';
 import { AssetLink, Nothing, Num, PageHead, Panel, SeverityBar, SeverityMark, Share, StateWord, Time } from '../../ui/basics';
 import { Chart, tip } from '../../ui/Chart';
 import { ProblemAlert } from '../../ui/Problem';
-import { Skeleton } from '../../ui/ServerTable';
+import { Skeleton } from '../../ui/Skeleton';
 
 const FindingDrawer = lazy(() => import('../findings/FindingDrawer'));
 

@@ -5,7 +5,7 @@ import { bytes, duration, number } from '../../lib/format';
 import { Facts, None, Nothing, Num, Panel, State, StateWord, Time } from '../../ui/basics';
 import { LocalTable } from '../../ui/LocalTable';
 import { ProblemAlert } from '../../ui/Problem';
-import { Skeleton } from '../../ui/ServerTable';
+import { Skeleton } from '../../ui/Skeleton';
 
 export default function Health() {
   const { t, language, word } = useI18n();

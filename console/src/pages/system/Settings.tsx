@@ -9,7 +9,7 @@ import type { Settings as SettingsRecord } from '../../api/types';
 import { useI18n } from '../../i18n';
 import { Nothing, Panel } from '../../ui/basics';
 import { ProblemAlert } from '../../ui/Problem';
-import { Skeleton } from '../../ui/ServerTable';
+import { Skeleton } from '../../ui/Skeleton';
 
 type Flat = [path: string[], value: unknown][];
 
