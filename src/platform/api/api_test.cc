@@ -129,6 +129,9 @@ TEST(JsonSchemas, FindsFaults) {
   EXPECT_FALSE(schemas.Add("A", R"({"type":"strin"})"));
   EXPECT_FALSE(schemas.Add("A", R"({"pattern":"("})"));
   EXPECT_FALSE(schemas.Add("A", "{"));
+  EXPECT_FALSE(schemas.Add("A", R"({"$ref":["x"]})"));
+  EXPECT_FALSE(schemas.Add("A", R"({"minimum":"1"})"));
+  EXPECT_FALSE(schemas.Add("A", R"({"required":[1]})"));
   ASSERT_TRUE(schemas.Add("B", R"({"items":{"$ref":"#/components/schemas/Absent"}})"));
   EXPECT_THAT(schemas.Missing(), ElementsAre("Absent"));
 }

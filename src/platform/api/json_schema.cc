@@ -81,6 +81,10 @@ class Compiler {
     if (!schema.IsMap() || depth > kMaxDepth) return Bad("schema.json", "a schema is an object");
     for (const auto& [key, value] : schema.entries()) {
       std::string_view name = key.AsString();
+      if (!FitsKeyword(name, value)) {
+        return Bad("schema.keyword",
+                   fmt::format("the keyword {} has a value of another type", name));
+      }
       if (name == "type") {
         BW_TRY(Types(value, *node));
       } else if (name == "enum") {
@@ -95,6 +99,7 @@ class Compiler {
         }
       } else if (name == "required") {
         for (const Value& property : value.items()) {
+          if (!property.IsString()) return Bad("schema.keyword", "required is a list of names");
           node->required.emplace_back(property.AsString());
         }
       } else if (name == "additionalProperties") {
@@ -138,6 +143,31 @@ class Compiler {
   }
 
  private:
+  static bool FitsKeyword(std::string_view name, const Value& value) {
+    static constexpr std::pair<std::string_view, unsigned> kKeywords[] = {
+        {"type", kString | kArray},
+        {"enum", kArray},
+        {"properties", kObject},
+        {"required", kArray},
+        {"items", kObject | kBoolean},
+        {"additionalProperties", kObject | kBoolean},
+        {"minItems", kInteger},
+        {"maxItems", kInteger},
+        {"minLength", kInteger},
+        {"maxLength", kInteger},
+        {"minimum", kNumber},
+        {"maximum", kNumber},
+        {"pattern", kString},
+        {"anyOf", kArray},
+        {"allOf", kArray},
+        {"$ref", kString},
+        {"format", kString}};
+    for (const auto& [keyword, types] : kKeywords) {
+      if (keyword == name) return (TypeOf(value) & types) != 0;
+    }
+    return true;
+  }
+
   static bool Describes(std::string_view name) {
     static constexpr std::string_view kNames[] = {"title",     "description", "default",
                                                   "examples",  "example",     "readOnly",
