@@ -119,7 +119,9 @@ class SqliteStateStore : public StateStore {
     return store;
   }
 
-  ~SqliteStateStore() override { (void)writer_->Run("PRAGMA optimize"); }
+  ~SqliteStateStore() override {
+    if (!infos_.empty()) (void)writer_->Run("PRAGMA optimize");
+  }
 
   Result<> Define(const Collection& collection) override;
   const std::vector<Field>* Fields(std::string_view collection) const override {
