@@ -15,6 +15,7 @@ namespace {
 constexpr size_t kMaxDocument = size_t{1} << 20;
 constexpr int64_t kKeepSeconds = 3600;
 constexpr int64_t kAnewSeconds = 10;
+constexpr int64_t kFailedSeconds = 5;
 constexpr size_t kMaxGroups = 1000;
 constexpr int64_t kMaxTokenAge = 600;
 
@@ -154,19 +155,38 @@ Result<std::string> OidcClient::Fetch(const std::string& url, std::string_view b
 
 Result<OidcMetadata> OidcClient::Metadata() {
   Timestamp now = now_();
-  {
+  auto known = [&]() -> std::optional<Result<OidcMetadata>> {
     std::lock_guard lock(mutex_);
     if (metadata_ && now.seconds - metadata_at_.seconds < kKeepSeconds) return *metadata_;
+    if (failed_ && now.seconds - failed_at_.seconds < kFailedSeconds) return *failed_;
+    return std::nullopt;
+  };
+  if (auto have = known()) return *have;
+  std::unique_lock fetching(fetching_, std::chrono::seconds(2));
+  if (!fetching) {
+    return Error(Code::kUnavailable, "oidc.discovery", "the provider is slow to answer",
+                 {{"url", config_.issuer}, {"status", "-"}});
   }
+  if (auto have = known()) return *have;
+  Result<OidcMetadata> metadata = Discover();
+  std::lock_guard lock(mutex_);
+  failed_.reset();
+  if (metadata) {
+    metadata_ = *metadata;
+    metadata_at_ = now;
+  } else {
+    failed_ = metadata.error();
+    failed_at_ = now;
+  }
+  return metadata;
+}
+
+Result<OidcMetadata> OidcClient::Discover() {
   std::string issuer = config_.issuer;
   while (issuer.ends_with('/')) issuer.pop_back();
   Result<std::string> text = Fetch(issuer + "/.well-known/openid-configuration");
   if (!text) return std::move(text).error().While("asking the provider for its configuration");
-  OidcMetadata metadata = BW_TRY(ParseOidcMetadata(*text, config_.issuer));
-  std::lock_guard lock(mutex_);
-  metadata_ = metadata;
-  metadata_at_ = now;
-  return metadata;
+  return ParseOidcMetadata(*text, config_.issuer);
 }
 
 Result<std::shared_ptr<const crypto::Jwks>> OidcClient::Keys(bool anew) {

@@ -11,7 +11,8 @@
 //
 // Issuer and endpoints are https; where they lead is guarded (net/url_guard.h). Discovery and keys
 // are kept an hour; a key that is not known makes the keys be fetched anew, at most every ten
-// seconds. Documents have at most 1 MiB. Algorithms are RS, PS and ES 256 to 512 and EdDSA, or
+// seconds; a provider that failed is not asked again for five, as strangers can make us ask.
+// Documents have at most 1 MiB. Algorithms are RS, PS and ES 256 to 512 and EdDSA, or
 // those of them that the settings name; never none, never an HMAC.
 //
 // Errors: oidc.discovery kUnavailable, oidc.issuer kDenied (the document or the answer names
@@ -80,6 +81,7 @@ class OidcClient {
 
  private:
   Result<OidcMetadata> Metadata();
+  Result<OidcMetadata> Discover();
   Result<std::shared_ptr<const crypto::Jwks>> Keys(bool anew);
   Result<std::string> Fetch(const std::string& url, std::string_view bearer = {});
 
@@ -87,7 +89,10 @@ class OidcClient {
   const std::shared_ptr<const net::UrlGuard> guard_;
   const std::function<Timestamp()> now_;
   const net::HttpClient http_;
+  std::timed_mutex fetching_;  // one asks, others wait a little for what it learns
   std::mutex mutex_;
+  std::optional<Error> failed_;  // the last discovery
+  Timestamp failed_at_;
   std::optional<OidcMetadata> metadata_;
   std::shared_ptr<const crypto::Jwks> keys_;
   Timestamp metadata_at_, keys_at_;

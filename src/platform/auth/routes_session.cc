@@ -104,6 +104,25 @@ api::Response Redirect(std::string to, std::vector<std::string> cookies) {
   return response;
 }
 
+// A turn among those who wait for providers.
+class Turn {
+ public:
+  explicit Turn(Auth::State& state)
+      : state_(state), taken_(state.external.try_acquire_for(std::chrono::seconds(5))) {}
+  Turn(const Turn&) = delete;
+  ~Turn() {
+    if (taken_) state_.external.release();
+  }
+  Result<> Check() const {
+    if (taken_) return Ok{};
+    return Error(Code::kUnavailable, "auth.busy", "too many log-ins at once: try again soon");
+  }
+
+ private:
+  Auth::State& state_;
+  bool taken_;
+};
+
 Result<Begun> LogInLdap(Auth::State& state, const net::ServerRequest& request,
                         const std::string& provider_name, const std::string& name,
                         std::string_view password) {
@@ -111,6 +130,8 @@ Result<Begun> LogInLdap(Auth::State& state, const net::ServerRequest& request,
   if (open->provider.kind != ProviderKind::kLdap) return Wrong();
   std::string account = provider_name + ":" + AsciiLower(name);
   BW_TRY(state.Admit(request, account));
+  Turn turn(state);
+  BW_TRY(turn.Check());
   Identity identity =
       BW_TRY(LdapLogIn(open->provider.ldap, name, password, state.providers->guard().get()));
   Begun begun = BW_TRY(state.LogInProvider(request, provider_name, identity, false));
@@ -123,7 +144,11 @@ Result<Begun> LogInKubernetes(Auth::State& state, const net::ServerRequest& requ
   auto open = BW_TRY(state.providers->Find(provider_name));
   if (open->provider.kind != ProviderKind::kKubernetes || !state.options.kubernetes) return Wrong();
   if (token.empty() || token.size() > (16 << 10)) return Wrong();
-  BW_TRY(state.Admit(request, provider_name + ":"));
+  // Nobody guesses a token: only where it comes from counts.
+  std::string account = provider_name + ":" + request.client;
+  BW_TRY(state.Admit(request, account));
+  Turn turn(state);
+  BW_TRY(turn.Check());
   const KubernetesConfig& config = open->provider.kubernetes;
   KubernetesIdentity& clusters = *state.options.kubernetes;
   KubernetesUser user = BW_TRY(clusters.Review(config.cluster, token, config.audience));
@@ -141,7 +166,7 @@ Result<Begun> LogInKubernetes(Auth::State& state, const net::ServerRequest& requ
     }
   }
   Begun begun = BW_TRY(state.LogInProvider(request, provider_name, identity, true));
-  state.Admitted(request, provider_name + ":");
+  state.Admitted(request, account);
   return begun;
 }
 
@@ -313,6 +338,8 @@ Result<std::pair<Begun, std::string>> FinishOidc(Auth::State& state, api::Reques
     return Error(Code::kDenied, "oidc.refused", "the provider said: " + Quote(shown),
                  {{"error", shown}});
   }
+  Turn turn(state);
+  BW_TRY(turn.Check());
   Identity identity =
       BW_TRY(open->oidc->Redeem(request.Query("code").value_or(""),
                                 request.Query("iss").value_or(""), kept.flow, kept.redirect));

@@ -111,6 +111,8 @@ struct Auth::State {
   Throttle throttle;
   RateLimit failures{20};
   std::counting_semaphore<64> checks;
+  // Log-ins that wait for a provider: few at a time, so that a slow one leaves workers for others.
+  std::counting_semaphore<8> external{2};
   std::mutex admin_mutex;
   std::unique_ptr<Providers> providers;
   std::optional<std::string> first_password;
