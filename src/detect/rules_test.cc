@@ -44,7 +44,7 @@ Event At(int64_t seconds, std::string user = "alice", std::string name = "x") {
   return e;
 }
 
-std::vector<Match> Run(RuleEngine& engine, const std::vector<Event>& events) {
+std::vector<Match> Feed(RuleEngine& engine, const std::vector<Event>& events) {
   std::vector<Match> out;
   for (const Event& e : events) engine.Evaluate(e, out);
   return out;
@@ -109,11 +109,11 @@ TEST(EventRules, FieldsOfEvents) {
   e.body = R"({"verb":"get","requestObject":{"kind":"Pod","spec":{"hostPID":true}}})";
   for (const char* condition : kHold) {
     RuleEngine engine = EngineOf(Yaml("a", fmt::format("condition: \"{}\"", condition)));
-    EXPECT_THAT(Run(engine, {e}), SizeIs(1)) << condition;
+    EXPECT_THAT(Feed(engine, {e}), SizeIs(1)) << condition;
   }
   // A condition that fails is none, and is counted.
   RuleEngine engine = EngineOf(Yaml("a", "condition: event.body.nothing == 1"));
-  EXPECT_THAT(Run(engine, {e, At(1)}), IsEmpty());
+  EXPECT_THAT(Feed(engine, {e, At(1)}), IsEmpty());
   RuleSet set;
   ASSERT_TRUE(set.AddText(Yaml("a", ""), "x"));
   EXPECT_EQ(engine.CountsOf(*set.Find("a")).errors, 2U);
@@ -129,35 +129,35 @@ TEST(RuleEngine, PicksByWhatEventsAre) {
   events[3].outcome = "denied";
   events[4].kind = "kubernetes";
   events[5].verb = "list";
-  EXPECT_THAT(Run(engine, events), SizeIs(2));
+  EXPECT_THAT(Feed(engine, events), SizeIs(2));
 }
 
 TEST(RuleEngine, ThresholdsCountWithinTheirTime) {
   RuleEngine engine = EngineOf(Yaml("a", "group: [user]\n    threshold: {count: 3, within: 1m}"));
-  EXPECT_THAT(Run(engine, {At(0), At(30), At(80)}), IsEmpty());
-  auto third = Run(engine, {At(85)});
+  EXPECT_THAT(Feed(engine, {At(0), At(30), At(80)}), IsEmpty());
+  auto third = Feed(engine, {At(85)});
   ASSERT_THAT(third, SizeIs(1));
   EXPECT_EQ(third[0].count, 3U);
   EXPECT_EQ(third[0].group, "alice");
   EXPECT_EQ(third[0].events.size(), 4U);
   EXPECT_EQ(third[0].first_us, At(30).time_us);
   // Each further one adds itself.
-  auto more = Run(engine, {At(86), At(87)});
+  auto more = Feed(engine, {At(86), At(87)});
   ASSERT_THAT(more, SizeIs(2));
   EXPECT_EQ(more[0].count, 1U);
-  EXPECT_THAT(Run(engine, {At(86, "bob")}), IsEmpty());
+  EXPECT_THAT(Feed(engine, {At(86, "bob")}), IsEmpty());
   // After silence, all over again.
-  EXPECT_THAT(Run(engine, {At(500), At(501)}), IsEmpty());
-  EXPECT_EQ(Run(engine, {At(502)})[0].count, 3U);
+  EXPECT_THAT(Feed(engine, {At(500), At(501)}), IsEmpty());
+  EXPECT_EQ(Feed(engine, {At(502)})[0].count, 3U);
 }
 
 TEST(RuleEngine, DistinctValues) {
   RuleEngine engine =
       EngineOf(Yaml("a", "group: [user]\n    threshold: {count: 3, within: 1m, distinct: name}"));
-  EXPECT_THAT(Run(engine, {At(0, "alice", "a"), At(1, "alice", "a"), At(2, "alice", "b"),
-                           At(3, "alice", "b")}),
+  EXPECT_THAT(Feed(engine, {At(0, "alice", "a"), At(1, "alice", "a"), At(2, "alice", "b"),
+                            At(3, "alice", "b")}),
               IsEmpty());
-  EXPECT_THAT(Run(engine, {At(4, "alice", "c")}), SizeIs(1));
+  EXPECT_THAT(Feed(engine, {At(4, "alice", "c")}), SizeIs(1));
 }
 
 TEST(RuleEngine, Shares) {
@@ -166,32 +166,32 @@ TEST(RuleEngine, Shares) {
       "group: [user]\n    threshold: {count: 10, within: 1m, share: {of: \"event.name == 'no'\", "
       "over: 0.5}}"));
   std::vector<Event> half;
-  for (int i = 0; i < 20; ++i) half.push_back(At(i, "alice", i % 2 == 0 ? "no" : "yes"));
-  EXPECT_THAT(Run(engine, half), IsEmpty());
+  for (int i = 0; i < 20; ++i) half.push_back(At(i, "alice", i % 2 == 0 ? "yes" : "no"));
+  EXPECT_THAT(Feed(engine, half), IsEmpty());
   std::vector<Event> most;
   for (int i = 0; i < 10; ++i) most.push_back(At(i, "bob", "no"));
-  auto matches = Run(engine, most);
+  auto matches = Feed(engine, most);
   ASSERT_THAT(matches, SizeIs(1));
   EXPECT_EQ(matches[0].count, 10U);
   // An hour later, the old ones do not count.
-  EXPECT_THAT(Run(engine, {At(3600, "bob", "no")}), IsEmpty());
+  EXPECT_THAT(Feed(engine, {At(3600, "bob", "no")}), IsEmpty());
 }
 
 TEST(RuleEngine, FirstTimes) {
   auto yaml = Yaml("a", "group: [user]\n    firstTime: {of: [user], per: [cluster], learn: 1h}");
   RuleEngine engine = EngineOf(yaml);
-  EXPECT_THAT(Run(engine, {At(0), At(60, "bob"), At(4000), At(4001, "bob")}), IsEmpty());
+  EXPECT_THAT(Feed(engine, {At(0), At(60, "bob"), At(4000), At(4001, "bob")}), IsEmpty());
   auto known = engine.TakeKnown();
   EXPECT_THAT(known, SizeIs(3));  // two users, and when learning began
-  EXPECT_THAT(Run(engine, {At(4002, "carol"), At(4003, "carol")}), SizeIs(1));
+  EXPECT_THAT(Feed(engine, {At(4002, "carol"), At(4003, "carol")}), SizeIs(1));
   // Another engine that knows the same.
   RuleEngine second = EngineOf(yaml);
   for (const auto& k : known) second.AddKnown(k);
-  EXPECT_THAT(Run(second, {At(5000), At(5001, "bob")}), IsEmpty());
-  EXPECT_THAT(Run(second, {At(5002, "carol")}), SizeIs(1));
+  EXPECT_THAT(Feed(second, {At(5000), At(5001, "bob")}), IsEmpty());
+  EXPECT_THAT(Feed(second, {At(5002, "carol")}), SizeIs(1));
   // What is full forgets nothing old and remembers nothing new.
   RuleEngine full = EngineOf(yaml, {.max_known = 1});
-  EXPECT_THAT(Run(full, {At(0), At(4000, "bob"), At(4001, "bob"), At(4002)}), SizeIs(2));
+  EXPECT_THAT(Feed(full, {At(0), At(4000, "bob"), At(4001, "bob"), At(4002)}), SizeIs(2));
 }
 
 TEST(RuleEngine, Silence) {
@@ -203,7 +203,7 @@ TEST(RuleEngine, Silence) {
   EXPECT_THAT(out, IsEmpty());  // never heard of it
   Event away = At(0);
   away.cluster = "c2";
-  Run(engine, {At(0), away});
+  Feed(engine, {At(0), away});
   engine.Tick(At(599).time_us, 0, ready, out);
   EXPECT_THAT(out, IsEmpty());
   engine.Tick(At(601).time_us, At(300).time_us, ready, out);
@@ -213,7 +213,7 @@ TEST(RuleEngine, Silence) {
   ASSERT_THAT(out, SizeIs(1));
   EXPECT_EQ(out[0].cluster, "c1");
   out.clear();
-  Run(engine, {At(710)});
+  Feed(engine, {At(710)});
   engine.Tick(At(1400).time_us, 0, ready, out);
   EXPECT_THAT(out, SizeIs(1));
 }
@@ -221,24 +221,24 @@ TEST(RuleEngine, Silence) {
 TEST(RuleEngine, ExceptionsSuppressionsAndSettings) {
   RuleEngine engine =
       EngineOf(Yaml("a", "exceptions: [{name: backup, when: \"event.user == 'backup'\"}]"));
-  EXPECT_THAT(Run(engine, {At(0, "backup"), At(0)}), SizeIs(1));
+  EXPECT_THAT(Feed(engine, {At(0, "backup"), At(0)}), SizeIs(1));
   engine.SetSuppressions({{.id = "s1",
                            .rule = "a",
                            .match = {{EventField::kUser, "ali*"}, {EventField::kNs, "prod"}},
                            .expires_us = At(100).time_us}});
   Event elsewhere = At(0);
   elsewhere.target.ns = "dev";
-  EXPECT_THAT(Run(engine, {At(1), elsewhere, At(1, "bob"), At(101)}), SizeIs(3));
+  EXPECT_THAT(Feed(engine, {At(1), elsewhere, At(1, "bob"), At(101)}), SizeIs(3));
   auto hits = engine.TakeSuppressed();
   ASSERT_THAT(hits, SizeIs(1));
   EXPECT_EQ(hits[0].second, 1U);
   engine.SetSuppressions({});
   engine.SetSettings("a", {.severity = Severity::kLow});
-  auto low = Run(engine, {At(2)});
+  auto low = Feed(engine, {At(2)});
   ASSERT_THAT(low, SizeIs(1));
   EXPECT_EQ(low[0].severity, Severity::kLow);
   engine.SetSettings("a", {.enabled = false});
-  EXPECT_THAT(Run(engine, {At(3)}), IsEmpty());
+  EXPECT_THAT(Feed(engine, {At(3)}), IsEmpty());
 }
 
 TEST(RuleEngine, StateOutlivesARestart) {
@@ -251,11 +251,11 @@ TEST(RuleEngine, StateOutlivesARestart) {
   RuleEngine first = EngineOf(yaml);
   std::vector<Event> events;
   for (int i = 0; i < 3; ++i) events.push_back(At(i, "alice \"quoted\" \n"));
-  EXPECT_THAT(Run(first, events), IsEmpty());
+  EXPECT_THAT(Feed(first, events), IsEmpty());
   RuleEngine second = EngineOf(yaml);
   second.Restore(first.Snapshot(100));
   EXPECT_EQ(second.Snapshot(100), first.Snapshot(100));
-  auto fourth = Run(second, {At(3, "alice \"quoted\" \n")});
+  auto fourth = Feed(second, {At(3, "alice \"quoted\" \n")});
   ASSERT_THAT(fourth, SizeIs(1));
   EXPECT_EQ(fourth[0].count, 4U);
   std::vector<Match> out;
@@ -270,9 +270,9 @@ TEST(RuleEngine, StateOutlivesARestart) {
 TEST(RuleEngine, WindowsAreBounded) {
   RuleEngine engine = EngineOf(Yaml("a", "group: [user]\n    threshold: {count: 2, within: 1h}"),
                                {.max_windows = 3});
-  for (int i = 0; i < 10; ++i) EXPECT_THAT(Run(engine, {At(i, std::to_string(i))}), IsEmpty());
-  EXPECT_THAT(Run(engine, {At(20, "9")}), SizeIs(1));
-  EXPECT_THAT(Run(engine, {At(21, "0")}), IsEmpty());  // forgotten
+  for (int i = 0; i < 10; ++i) EXPECT_THAT(Feed(engine, {At(i, std::to_string(i))}), IsEmpty());
+  EXPECT_THAT(Feed(engine, {At(20, "9")}), SizeIs(1));
+  EXPECT_THAT(Feed(engine, {At(21, "0")}), IsEmpty());  // forgotten
 }
 
 }  // namespace

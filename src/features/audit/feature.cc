@@ -87,11 +87,6 @@ class AuditFeature final : public Feature {
             options_.detection),
         webhook_(services.state, services.pipeline, services.metrics),
         kubernetes_(services.pipeline, services.metrics),
-        sinks_(services.state, services.pipeline, services.vault, services.catalog,
-               services.metrics,
-               {.spool_folder = services.data_folder + "/spool/sinks",
-                .file_folder = services.data_folder + "/sinks",
-                .guard = options_.sink_guard}),
         teller_(services.api) {}
 
   ~AuditFeature() override { Stop(); }
@@ -101,8 +96,6 @@ class AuditFeature final : public Feature {
     BW_TRY(detection_.Open());
     BW_TRY(webhook_.Open());
     BW_TRY(DefineAuditFiles(services_.state));
-    BW_TRY(sinks_.Open());
-    sinks_.AddRoutes(services_.api);
     AddTexts(services_.catalog);
     AddOwnMessages(services_.catalog);
     detection_.rules().AddTexts(services_.catalog);
@@ -138,7 +131,6 @@ class AuditFeature final : public Feature {
   std::string name() const override { return "audit"; }
 
   Result<> Start() override {
-    BW_TRY(sinks_.Start());
     BW_TRY(detection_.Start());
     told_ = services_.pipeline.Subscribe(
         "event-stream", {}, [this](std::span<const Event> events) { teller_.Tell(events); });
@@ -168,13 +160,11 @@ class AuditFeature final : public Feature {
     files_.clear();
     told_.reset();
     detection_.Stop();
-    sinks_.Stop();  // last: it hears of the others' alerts
   }
 
   AuditWebhook& webhook() { return webhook_; }
   Alerts& alerts() { return alerts_; }
   Detection& detection() { return detection_; }
-  notify::Sinks& sinks() { return sinks_; }
   std::vector<std::string> addresses() const {
     return server_ ? server_->addresses() : std::vector<std::string>();
   }
@@ -195,7 +185,6 @@ class AuditFeature final : public Feature {
   Detection detection_;
   AuditWebhook webhook_;
   KubernetesEvents kubernetes_;
-  notify::Sinks sinks_;
   EventTeller teller_;
   std::unique_ptr<Pipeline::Subscription> told_;
   std::vector<std::unique_ptr<AuditFileSource>> files_;
@@ -218,7 +207,6 @@ Result<std::unique_ptr<Feature>> MakeAudit(Services& services, AuditFeatureOptio
 AuditWebhook& AuditWebhookOf(Feature& audit) { return Own(audit).webhook(); }
 Alerts& AlertsOf(Feature& audit) { return Own(audit).alerts(); }
 Detection& DetectionOf(Feature& audit) { return Own(audit).detection(); }
-notify::Sinks& SinksOf(Feature& audit) { return Own(audit).sinks(); }
 std::vector<std::string> AuditAddressesOf(const Feature& audit) {
   return static_cast<const AuditFeature&>(audit).addresses();
 }

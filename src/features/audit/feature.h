@@ -1,7 +1,7 @@
 #pragma once
 
 // Events as a part of a server: audit events by webhook and file, Kubernetes Events, rules over all
-// events, alerts, sinks, and their routes.
+// events, alerts, and their routes.
 //
 //   auto audit = BW_TRY(MakeAudit(services, {.listen = {"0.0.0.0:9444"}, .tls = …}));
 //   …
@@ -18,8 +18,6 @@
 #include "features/audit/detection.h"
 #include "features/audit/sources.h"
 #include "net/tls.h"
-#include "net/url_guard.h"
-#include "platform/notify/sinks.h"
 #include "platform/service/service.h"
 
 namespace bulwark::audit {
@@ -34,8 +32,6 @@ struct AuditFeatureOptions {
   std::vector<std::string> rule_folders;  // of one's own, beside the built-in ones
   DetectionOptions detection;
   AlertOptions alerts;
-  // Where sinks may send to; none: anywhere but loopback, link-local and metadata addresses.
-  std::shared_ptr<const net::UrlGuard> sink_guard;
 };
 
 // Fails where rules of one's own cannot be read, or a store.
@@ -45,7 +41,6 @@ Result<std::unique_ptr<Feature>> MakeAudit(Services& services, AuditFeatureOptio
 AuditWebhook& AuditWebhookOf(Feature& audit);
 Alerts& AlertsOf(Feature& audit);
 Detection& DetectionOf(Feature& audit);
-notify::Sinks& SinksOf(Feature& audit);  // for further types of receivers, before Start()
 // Where its own listener listens: "127.0.0.1:41234"; none before Start().
 std::vector<std::string> AuditAddressesOf(const Feature& audit);
 // For a certificate that was renewed.
