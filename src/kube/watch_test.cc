@@ -281,5 +281,19 @@ TEST_F(WatchTest, ARemovedTargetIsToldAsDeletedAndNotReadAnyMore) {
   EXPECT_EQ(told_.size(), told);
 }
 
+TEST_F(WatchTest, AQuietStreamKeepsNoOtherWaiting) {
+  auto serving = Serve([](const auto&, TestServer::Reply& reply) { reply.Send(200, List({}, 5)); },
+                       [](const TestServer::Request& r, TestServer::Reply& reply) {
+                         reply.Begin(200);
+                         if (r.path() == "/api/v1/nodes") {
+                           reply.Chunk(Event("ADDED", Pod("x", 9)));
+                         }
+                         reply.Sleep(20s);
+                       });
+  watches_->Add({"", "v1", "Node", "nodes", false, {"list", "watch"}}, "");
+  Run(3);
+  EXPECT_THAT(told_, ElementsAre("synced", "synced", "put a/x 9"));
+}
+
 }  // namespace
 }  // namespace bulwark::kube

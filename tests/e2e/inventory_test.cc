@@ -3,6 +3,7 @@
 
 #include "platform/inventory/inventory.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,9 +12,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <optional>
+#include <random>
 #include <set>
 #include <thread>
 
@@ -529,6 +533,330 @@ spec:
   EXPECT_EQ(world.Events("created", "ServiceAccount", "late").size(), 1U);
   EXPECT_EQ(world.Events("created", "Deployment", "web").size(), 1U);
   EXPECT_EQ(world.Keys(id), KeysInCluster(*cluster_));
+}
+
+// --- A bad day -----------------------------------------------------------------------------------
+
+// Ends kube-apiserver, as a crash would, and starts it again as it was.
+class ApiServerProcess {
+ public:
+  explicit ApiServerProcess(const KubeCluster& cluster) : cluster_(cluster) {
+    Arena arena;
+    auto state = ParseJson(*ReadFile(cluster.dir() + "/state.json", 1 << 20), arena);
+    for (const Value& process : (*state)["processes"].items()) {
+      if (process.StringAt("name") != "kube-apiserver") continue;
+      pid_ = static_cast<int>(*process["pid"].ToInt());
+    }
+    auto line = ReadFile(fmt::format("/proc/{}/cmdline", pid_), 1 << 20);
+    for (std::string_view argument : Split(*line, '\0')) {
+      if (!argument.empty()) arguments_.emplace_back(argument);
+    }
+  }
+  ~ApiServerProcess() {
+    if (ours_) Kill();
+  }
+  void Kill() {
+    ::kill(pid_, SIGKILL);
+    if (ours_) {
+      ::waitpid(pid_, nullptr, 0);
+    } else {
+      Eventually([&] { return ::kill(pid_, 0) != 0 || IsZombie(); });
+    }
+    ours_ = false;
+  }
+  void Start() {
+    std::vector<char*> argv;
+    for (std::string& argument : arguments_) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    const std::string log = cluster_.dir() + "/log/kube-apiserver-again.log";
+    posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    posix_spawn_file_actions_adddup2(&actions, 1, 2);
+    ASSERT_EQ(::posix_spawn(&pid_, argv[0], &actions, nullptr, argv.data(), environ), 0);
+    posix_spawn_file_actions_destroy(&actions);
+    ours_ = true;
+    EXPECT_TRUE(Eventually([&] {
+      return cluster_.Kubectl({"get", "--raw=/readyz", "--request-timeout=2s"}).status == 0;
+    }));
+  }
+
+ private:
+  bool IsZombie() const {
+    auto stat = ReadFile(fmt::format("/proc/{}/stat", pid_), 4096);
+    return !stat || stat->find(") Z") != std::string::npos;
+  }
+  const KubeCluster& cluster_;
+  int pid_ = -1;
+  bool ours_ = false;
+  std::vector<std::string> arguments_;
+};
+
+// Between the inventory and the API server: answers 429 and 500 at random, cuts streams, and can
+// close altogether.
+class FaultProxy {
+ public:
+  explicit FaultProxy(kube::Config upstream)
+      : upstream_(std::move(upstream)), http_({.tls = upstream_.tls, .proxy = ""}) {
+    server_.emplace([this](const net::TestServer::Request& r, net::TestServer::Reply& reply) {
+      Serve(r, reply);
+    });
+  }
+  ~FaultProxy() {
+    stop_.request_stop();
+    server_.reset();
+  }
+  std::string url() const { return server_->url(); }
+  void Faults(bool on) { faults_ = on; }
+  // Streams are cut, nothing is answered.
+  void Close(bool closed) { closed_ = closed; }
+  int faults() const { return given_; }
+  int gone() const { return gone_; }
+  int watches() const { return watches_; }
+
+ private:
+  bool Chance(int percent) {
+    std::lock_guard lock(mutex_);
+    return std::uniform_int_distribution<>(0, 99)(random_) < percent;
+  }
+  void Serve(const net::TestServer::Request& r, net::TestServer::Reply& reply) {
+    const bool watch = r.Query("watch") == "1";
+    if (closed_) return reply.Break();
+    if (faults_ && r.path() != "/version" && Chance(15)) {
+      ++given_;
+      switch (Chance(50) ? 0 : Chance(50) ? 1 : 2) {
+        case 0: return reply.Send(429, R"({"kind":"Status"})", {"Retry-After: 0"});
+        case 1: return reply.Send(500, R"({"kind":"Status","message":"out of luck"})");
+        default: return reply.Break();
+      }
+    }
+    net::HttpRequest request;
+    request.method = r.method;
+    request.url = upstream_.server + r.target;
+    request.body = r.body;
+    request.total_timeout = 600s;
+    request.idle_timeout = 0s;
+    request.max_response_bytes = SIZE_MAX;
+    request.stop = stop_.get_token();
+    for (const char* name : {"accept", "content-type"}) {
+      if (auto h = r.headers.find(name); h != r.headers.end()) {
+        request.headers.emplace_back(name, h->second);
+      }
+    }
+    std::atomic<bool> cut = false;
+    if (watch) {
+      ++watches_;
+      // Before there is anything to say, as an API server does it.
+      reply.Begin(200);
+      request.on_body = [&](std::string_view part) -> Result<> {
+        if (part.find(R"("code":410)") != std::string_view::npos) ++gone_;
+        // In the middle of an event.
+        if (faults_ && Chance(3)) {
+          ++given_;
+          reply.Chunk(part.substr(0, part.size() / 2));
+          cut = true;
+        } else if (!reply.Chunk(part)) {
+          cut = true;
+        }
+        if (closed_) cut = true;
+        return cut ? Result<>(Error(Code::kUnavailable, "test.cut", "cut")) : Result<>(Ok());
+      };
+    }
+    // A quiet stream has to notice that the proxy closes, too.
+    std::stop_source closing;
+    std::jthread watcher;
+    if (watch) {
+      request.stop = closing.get_token();
+      watcher = std::jthread([&](std::stop_token ended) {
+        while (!ended.stop_requested() && !stop_.stop_requested() && !closed_ && reply.open()) {
+          std::this_thread::sleep_for(20ms);
+        }
+        closing.request_stop();
+      });
+    }
+    auto answer = http_.Send(std::move(request));
+    watcher = {};
+    if (!answer || cut || closed_) return reply.Break();
+    if (answer->status == 410) ++gone_;
+    if (!watch) return reply.Send(answer->status, answer->body);
+    if (answer->status >= 300) {
+      reply.Chunk(fmt::format("{{\"type\":\"ERROR\",\"object\":{}}}\n", Trim(answer->body)));
+    }
+  }
+
+  const kube::Config upstream_;
+  net::HttpClient http_;
+  std::stop_source stop_;
+  std::atomic<bool> faults_ = false, closed_ = false;
+  std::atomic<int> given_ = 0, gone_ = 0, watches_ = 0;
+  std::mutex mutex_;
+  std::minstd_rand random_{4711};
+  std::optional<net::TestServer> server_;
+};
+
+// Makes, changes and deletes objects as fast as the API server takes it.
+class Mutator {
+ public:
+  explicit Mutator(const kube::Config& config)
+      : server_(config.server), http_({.tls = config.tls, .proxy = ""}) {}
+  // So many changes of the objects numbered below `objects`.
+  void Change(int changes, int objects) {
+    for (int i = 0; i < changes; ++i) {
+      const int n = Below(objects);
+      const std::string kind = n % 3 == 0 ? "pods" : n % 3 == 1 ? "serviceaccounts" : "services";
+      const std::string name = fmt::format("o-{}", n);
+      const std::string list = fmt::format("{}/api/v1/namespaces/soak/{}", server_, kind);
+      switch (Below(4)) {
+        case 0: Send("DELETE", list + "/" + name + "?gracePeriodSeconds=0", "", ""); break;
+        case 1:
+          Send("PATCH", list + "/" + name,
+               fmt::format(R"({{"metadata":{{"labels":{{"turn":"{}"}}}}}})", i),
+               "application/merge-patch+json");
+          break;
+        default:
+          Send("POST", list,
+               fmt::format(R"({{"metadata":{{"name":"{}"}}{}}})", name,
+                           kind == "pods"
+                               ? R"(,"spec":{"containers":[{"name":"c","image":"nginx:1"}]})"
+                           : kind == "services" ? R"(,"spec":{"ports":[{"port":80}]})"
+                                                : ""),
+               "application/json");
+      }
+    }
+  }
+  int done() const { return done_; }
+
+ private:
+  int Below(int n) { return std::uniform_int_distribution<>(0, n - 1)(random_); }
+  void Send(std::string method, std::string url, std::string body, std::string type) {
+    net::HttpRequest request;
+    request.method = std::move(method);
+    request.url = std::move(url);
+    request.body = std::move(body);
+    if (!type.empty()) request.headers.emplace_back("Content-Type", type);
+    request.total_timeout = 5s;
+    auto answer = http_.Send(std::move(request));
+    if (answer && answer->status < 300) ++done_;
+  }
+  const std::string server_;
+  net::HttpClient http_;
+  std::minstd_rand random_{42};
+  int done_ = 0;
+};
+
+size_t ResidentBytes() {
+  auto statm = ReadFile("/proc/self/statm", 4096);
+  auto words = SplitWords(*statm);
+  return std::stoul(std::string(words[1])) * static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+// Forgets what etcd has of the past, as it does by itself after five minutes.
+void Compact(const KubeCluster& cluster, const kube::Config& config) {
+  const std::string list = cluster.Kubectl({"get", "--raw=/api/v1/namespaces?limit=1"}).out;
+  Arena arena;
+  std::string revision(ParseJson(list, arena).value()["metadata"].StringAt("resourceVersion"));
+  std::string endpoint;
+  Value state = ParseJson(*ReadFile(cluster.dir() + "/state.json", 1 << 20), arena).value();
+  for (const Value& process : state["processes"].items()) {
+    if (process.StringAt("name") != "etcd") continue;
+    auto line = ReadFile(fmt::format("/proc/{}/cmdline", *process["pid"].ToInt()), 1 << 20);
+    for (std::string_view argument : Split(*line, '\0')) {
+      if (auto url = Cut(argument, "--listen-client-urls="); url && url->first.empty()) {
+        endpoint = url->second;
+      }
+    }
+  }
+  net::TlsOptions tls{.ca_pem = config.tls.ca_pem};
+  tls.client_certificate_pem = *ReadFile(cluster.dir() + "/pki/etcd-client.crt", 1 << 20);
+  tls.client_key_pem = *ReadFile(cluster.dir() + "/pki/etcd-client.key", 1 << 20);
+  net::HttpClient etcd({.tls = tls, .proxy = ""});
+  net::HttpRequest request;
+  request.method = "POST";
+  request.url = endpoint + "/v3/kv/compaction";
+  request.body = fmt::format(R"({{"revision":"{}","physical":true}})", revision);
+  auto answer = etcd.Send(std::move(request));
+  ASSERT_TRUE(answer) << answer.error().ToString();
+  EXPECT_EQ(answer->status, 200) << answer->body;
+}
+
+TEST_F(InventoryLive, EqualsTheClusterAfterABadDay) {
+  Apply("{apiVersion: v1, kind: Namespace, metadata: {name: soak}}");
+  const kube::Config admin = Admin(*cluster_);
+  Listener listener;
+  auto proxy = std::make_unique<FaultProxy>(admin);
+  World world(Quick());
+  world.inventory->AddListener(&listener);
+  ASSERT_TRUE(world.inventory->Start());
+  auto added = world.inventory->AddLocal("soak", {.server = proxy->url()});
+  ASSERT_TRUE(added) << added.error().ToString();
+  const std::string id = added->id;
+  ASSERT_TRUE(world.WaitFor(id, "ready"));
+  Mutator mutator(admin);
+  ApiServerProcess api_server(*cluster_);
+
+  auto settled = [&] {
+    std::set<std::string> there = KeysInCluster(*cluster_);
+    return Eventually([&] { return world.Keys(id) == there; });
+  };
+  proxy->Faults(true);
+  mutator.Change(500, 300);
+  EXPECT_TRUE(settled());
+  const size_t resident = ResidentBytes();
+
+  for (int round = 0; round < 2; ++round) {
+    // The server crashes in the middle of changes.
+    mutator.Change(300, 300);
+    std::jthread changes([&] { mutator.Change(400, 300); });
+    api_server.Kill();
+    changes.join();
+    EXPECT_TRUE(world.WaitFor(id, "away"));
+    api_server.Start();
+    EXPECT_TRUE(world.WaitFor(id, "ready"));
+    mutator.Change(200, 300);
+    EXPECT_TRUE(settled()) << "round " << round;
+
+    // Out of reach while much happens, and what happened is forgotten: 410.
+    proxy->Close(true);
+    EXPECT_TRUE(world.WaitFor(id, "away"));
+    mutator.Change(300, 300);
+    Compact(*cluster_, admin);
+    api_server.Kill();
+    api_server.Start();
+    proxy->Close(false);
+    EXPECT_TRUE(world.WaitFor(id, "ready"));
+    EXPECT_TRUE(settled()) << "round " << round;
+  }
+  mutator.Change(800, 300);
+  proxy->Faults(false);
+  EXPECT_TRUE(settled());
+  EXPECT_GT(mutator.done(), 1000);
+  EXPECT_GT(proxy->faults(), 50);
+  EXPECT_GT(proxy->gone(), 0);
+
+  // The listener was told the same.
+  std::set<std::string> told;
+  for (const auto& [key, text] : listener.There()) told.insert(key);
+  EXPECT_EQ(told, KeysInCluster(*cluster_));
+  EXPECT_THAT(listener.Wrong(), IsEmpty());
+  // And the records are of the objects as they are now.
+  Arena arena;
+  test::Output pods = cluster_->Kubectl({"get", "pods", "--namespace=soak", "--output=json"});
+  for (const Value& pod : ParseJson(pods.out, arena).value()["items"].items()) {
+    Value record =
+        world.Asset(arena, fmt::format("{}//Pod/soak/{}", id, pod["metadata"].StringAt("name")));
+    EXPECT_EQ(record.StringAt("uid"), pod["metadata"].StringAt("uid"));
+    std::string_view turn = pod["metadata"]["labels"].StringAt("turn");
+    EXPECT_EQ(record["labels"][0].IsNull() ? "" : record["labels"][0].AsString(),
+              turn.empty() ? "" : fmt::format("turn={}", turn));
+  }
+  fmt::print("{} changes, {} faults, {} times 410, {} watches, RSS {} → {} MiB\n", mutator.done(),
+             proxy->faults(), proxy->gone(), proxy->watches(), resident >> 20,
+             ResidentBytes() >> 20);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  EXPECT_LT(ResidentBytes(), resident + (size_t{24} << 20));
+#endif
+  world.Close();
+  proxy.reset();
 }
 
 }  // namespace
