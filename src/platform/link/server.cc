@@ -102,6 +102,20 @@ std::string AgentId(std::string_view cluster, std::string_view node) {
   return EventId({"agent", cluster, node}).substr(0, 24);
 }
 
+Result<std::optional<std::string>> Delivered::Get(std::string_view collection,
+                                                  std::string_view key) const {
+  const std::vector<Batch::Change>& changes = earlier.changes();
+  for (auto change = changes.rbegin(); change != changes.rend(); ++change) {
+    if (change->collection != collection) continue;
+    // What a query deletes is not looked through: those who write so know what they wrote.
+    if (change->kind == Batch::Change::Kind::kDeleteWhere || change->key != key) continue;
+    if (change->kind == Batch::Change::Kind::kDelete) return std::optional<std::string>();
+    return std::optional<std::string>(change->body);
+  }
+  std::optional<Record> record = BW_TRY(store.Get(collection, key));
+  return record ? std::optional<std::string>(std::move(record->body)) : std::nullopt;
+}
+
 LinkServer::LinkServer(store::StateStore& state, Pipeline& pipeline,
                        vault::Certificates& certificates, Metrics& metrics,
                        LinkServerOptions options)
@@ -315,7 +329,7 @@ Result<std::string> LinkServer::State::TakeBatch(const NodeIdentity& who,
     last = envelope.seq;
     std::vector<Event> of_this;
     Batch state;
-    Result<> handled = Deliver({who, envelope, state, of_this});
+    Result<> handled = Deliver({who, envelope, state, of_this, store, changes});
     if (!handled && handled.error().code() == Code::kUnavailable) {
       return std::move(handled).error();
     }

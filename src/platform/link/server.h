@@ -76,6 +76,12 @@ struct Delivered {
   const Envelope& envelope;
   store::Batch& state;         // changes to commit
   std::vector<Event>& events;  // to publish; the link gives them ids, cluster and node
+  store::StateStore& store;
+  const store::Batch& earlier;  // changes of the envelopes before, not committed yet
+
+  // The JSON of a record as it is after the envelopes before this one: a handler that compares with
+  // what was must ask here, and not the store.
+  Result<std::optional<std::string>> Get(std::string_view collection, std::string_view key) const;
 };
 // An Error refuses the envelope (kInvalid …), or, where its code is kUnavailable, the whole batch
 // for now.
