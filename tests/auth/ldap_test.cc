@@ -135,7 +135,7 @@ class Ldap : public testing::Test {
 
   static LdapConfig Config(bool tls) {
     return {.url = tls ? fmt::format("ldaps://127.0.0.1:{}", tls_)
-                       : fmt::format("ldap://localhost:{}", plain_),
+                       : fmt::format("ldap://127.0.0.1:{}", plain_),
             .ca_pem = ca_->ca.ToPem(),
             .bind_dn = "cn=reader,dc=example,dc=com",
             .bind_password = "reads",

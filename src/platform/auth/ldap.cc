@@ -2,10 +2,16 @@
 
 #include <fmt/format.h>
 #include <ldap.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 
 #include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <optional>
+#include <stop_token>
+#include <thread>
 
 #include "base/files.h"
 #include "base/hash.h"
@@ -29,6 +35,27 @@ struct FreeMessage {
   void operator()(LDAPMessage* m) const { ldap_msgfree(m); }
 };
 using Message = std::unique_ptr<LDAPMessage, FreeMessage>;
+
+// The library waits for ever while TLS is being set up, whatever times it is given. So the socket
+// is shut down under it when the time is over, unless this has ended before.
+class Deadline {
+ public:
+  Deadline(const std::atomic<int>& fd, std::chrono::seconds time)
+      : thread_([this, &fd, time](std::stop_token stop) {
+          std::unique_lock lock(mutex_);
+          changed_.wait_for(lock, stop, time, [] { return false; });
+          if (stop.stop_requested()) return;
+          passed_ = true;
+          if (fd >= 0) ::shutdown(fd, SHUT_RDWR);
+        }) {}
+  bool passed() const { return passed_; }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::atomic<bool> passed_ = false;
+  std::jthread thread_;
+};
 
 // One connection; tells after connecting where it went, before anything is sent.
 class Connection {
@@ -90,6 +117,7 @@ class Connection {
   const LdapConfig& config_;
   const net::UrlGuard* guard_;
   std::string forbidden_;
+  std::atomic<int> fd_ = -1;  // the library's
   std::optional<TempDir> ca_folder_;
   ldap_conncb callback_{};
   LDAP* ld_ = nullptr;
@@ -119,10 +147,13 @@ Result<> Connection::Open() {
   BW_TRY(Set(LDAP_OPT_X_TLS_NEWCTX, &server, "caPem"));
   // Where it was connected to, after names were resolved.
   callback_.lc_arg = this;
-  callback_.lc_add = [](LDAP*, Sockbuf*, LDAPURLDesc*, sockaddr* address, ldap_conncb* self) {
+  callback_.lc_add = [](LDAP*, Sockbuf* socket, LDAPURLDesc*, sockaddr* address,
+                        ldap_conncb* self) {
     auto* connection = static_cast<Connection*>(self->lc_arg);
-    auto ip = net::IpAddress::Of(address);
+    int fd = -1;
+    if (ber_sockbuf_ctrl(socket, LBER_SB_OPT_GET_FD, &fd) == 1) connection->fd_ = fd;
     if (connection->guard_ == nullptr) return 0;
+    auto ip = net::IpAddress::Of(address);
     std::string_view what = ip ? connection->guard_->Forbidden(*ip) : "no IP address";
     connection->forbidden_ = what;
     return what.empty() ? 0 : 1;
@@ -130,6 +161,8 @@ Result<> Connection::Open() {
   callback_.lc_del = [](LDAP*, Sockbuf*, ldap_conncb*) {};
   BW_TRY(Set(LDAP_OPT_CONNECT_CB, &callback_, "a guard"));
 
+  // Connecting has a time of its own.
+  Deadline deadline(fd_, 2 * config_.timeout);
   rc = ldap_connect(ld_);
   if (!forbidden_.empty()) {
     return Error(
@@ -141,7 +174,7 @@ Result<> Connection::Open() {
     // Only a handshake fails with words of its own.
     char* detail = nullptr;
     ldap_get_option(ld_, LDAP_OPT_DIAGNOSTIC_MESSAGE, &detail);
-    bool handshake = tls && detail != nullptr && *detail != 0;
+    bool handshake = tls && !deadline.passed() && detail != nullptr && *detail != 0;
     if (detail != nullptr) ldap_memfree(detail);
     return handshake ? Failed("ldap.tls", Code::kDenied, "TLS", rc)
                      : Failed("ldap.connect", Code::kUnavailable, "connecting", rc);
@@ -151,10 +184,10 @@ Result<> Connection::Open() {
   rc = ldap_start_tls(ld_, nullptr, nullptr, &id);
   Message answer;
   if (rc == LDAP_SUCCESS) rc = Await(id, answer);
-  if (rc == LDAP_SERVER_DOWN || rc == LDAP_TIMEOUT) {
+  if (rc == LDAP_SUCCESS) rc = ldap_install_tls(ld_);
+  if (rc == LDAP_SERVER_DOWN || rc == LDAP_TIMEOUT || deadline.passed()) {
     return Failed("ldap.connect", Code::kUnavailable, "StartTLS", rc);
   }
-  if (rc == LDAP_SUCCESS) rc = ldap_install_tls(ld_);
   if (rc != LDAP_SUCCESS) return Failed("ldap.tls", Code::kDenied, "StartTLS", rc);
   return Ok{};
 }
