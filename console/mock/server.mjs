@@ -4,11 +4,11 @@
 
 import { createServer } from 'node:http';
 import { readFileSync, existsSync } from 'node:fs';
-import { extname, join } from 'node:path';
+import { extname, join, resolve } from 'node:path';
 import * as data from './data.mjs';
 
 const port = Number(process.env.PORT ?? 8788);
-const dist = process.argv.includes('--dist') ? new URL(`../${process.env.DIST ?? 'dist'}`, import.meta.url).pathname : '';
+const dist = process.argv.includes('--dist') ? resolve(import.meta.dirname, '..', process.env.DIST ?? 'dist') : '';
 const csp = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 const sevOrder = ['unknown', 'info', 'low', 'medium', 'high', 'critical'];

@@ -19,7 +19,7 @@ export function LanguageSwitch() {
         onClick: ({ key }) => setLanguage(key as Language),
       }}
     >
-      <Button type="text" icon={<GlobalOutlined />} aria-label={t('language')}>
+      <Button type="text" icon={<GlobalOutlined />} aria-label={`${t('language')} ${language === 'en' ? 'EN' : '中'}`}>
         {language === 'en' ? 'EN' : '中'}
       </Button>
     </Dropdown>

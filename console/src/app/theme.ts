@@ -41,6 +41,7 @@ export function useTheme(): ThemeConfig {
       ...(dark
         ? {
             colorPrimary: '#5b8cff',
+            colorError: '#ff7b72',
             colorLink: '#86abff',
             colorLinkHover: '#a9c4ff',
             colorBgBase: '#14171c',
@@ -61,6 +62,7 @@ export function useTheme(): ThemeConfig {
             colorLink: '#2150bf',
             colorLinkHover: '#17409f',
             colorSuccess: '#1a7f4b',
+            colorError: '#b3261e',
             colorBgLayout: '#f5f6f8',
             colorBorder: '#cfd5de',
             colorBorderSecondary: '#e6e9ee',

@@ -13,6 +13,20 @@ export function Chart(props: ChartProps) {
   );
 }
 
+// What the colours are, as text beside the canvas.
+export function Legend({ items }: { items: [name: string, colour: string][] }) {
+  return (
+    <ul className="legend">
+      {items.map(([name, colour]) => (
+        <li key={name}>
+          <i style={{ background: colour }} />
+          {name}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
 export function tip(title: string, rows: [string, string][]): HTMLElement {
   const box = document.createElement('div');
   box.className = 'chart-tip';

@@ -3,7 +3,7 @@
 
 import { ColumnHeightOutlined, DownloadOutlined, LeftOutlined, ReloadOutlined, RightOutlined, TableOutlined, VerticalRightOutlined } from '@ant-design/icons';
 import { Button, Checkbox, Popover, Select, Table, Tooltip, type TableColumnType } from 'antd';
-import { type ReactNode, useMemo, useRef, useState } from 'react';
+import { cloneElement, type ReactElement, type ReactNode, useMemo, useRef, useState } from 'react';
 import { useSearchParams } from 'react-router';
 import { downloadUrl, type Params } from '../api/client';
 import { useGet } from '../api/hooks';
@@ -187,7 +187,8 @@ export function ServerTable<T extends object>(props: Props<T>) {
           pagination={false}
           tableLayout="fixed"
           scroll={{ x: columnsWidth(shownColumns) }}
-          loading={false}
+          // The hidden row that widths are taken from repeats the heads, and their check box.
+          measureRowRender={(row) => cloneElement(row as ReactElement<{ inert?: boolean }>, { inert: true })}
           rowClassName={(row) => `${onOpen ? 'clickable' : ''} ${openKey && rowKey(row) === openKey ? 'chosen' : ''}`}
           onRow={(row) => (onOpen ? { onClick: (event) => !(event.target as Element).closest('a,button,input,label,.ant-table-selection-column') && onOpen(row) } : {})}
           onChange={(_, __, sorter) => {

@@ -13,7 +13,7 @@ import { useMay } from '../../app/session';
 import { useI18n, type Key } from '../../i18n';
 import { number } from '../../lib/format';
 import { AssetLink, Nothing, Num, PageHead, Panel, SeverityBar, SeverityMark, Share, StateWord, Time } from '../../ui/basics';
-import { Chart, tip } from '../../ui/Chart';
+import { Chart, Legend, tip } from '../../ui/Chart';
 import { ProblemAlert } from '../../ui/Problem';
 import { Skeleton } from '../../ui/Skeleton';
 
@@ -234,8 +234,7 @@ function Trend() {
               areaStyle: { color: palette.severity[severity], opacity: 0.55 }, data: points.map((p) => p.bySeverity?.[severity] ?? 0),
             }));
     return {
-      grid: { left: 8, right: 12, top: 34, bottom: 4, containLabel: true },
-      legend: { top: 0, right: 0, icon: 'roundRect', itemWidth: 10, itemHeight: 10, textStyle: { color: palette.text, fontSize: 12 } },
+      grid: { left: 8, right: 12, top: 10, bottom: 4, containLabel: true },
       xAxis: { type: 'category', boundaryGap: what === 'flow', data: points.map((p) => day.format(new Date(p.date))), axisLine: { lineStyle: { color: palette.line } }, axisTick: { show: false }, axisLabel: { color: palette.muted, hideOverlap: true } },
       yAxis: { type: 'value', min: 0, ...(what === 'score' && { max: 100 }), minInterval: 1, splitLine: { lineStyle: { color: palette.grid } }, axisLabel: { color: palette.muted } },
       tooltip: {
@@ -255,7 +254,12 @@ function Trend() {
         </span>
       }
     >
-      {trends.error ? <ProblemAlert problem={trends.error} /> : items && items.length < 2 ? <Nothing title={t('overview.noTrend')}>{t('overview.noTrendHint')}</Nothing> : <Chart height={232} option={option} label={t('overview.trend')} />}
+      {trends.error ? <ProblemAlert problem={trends.error} /> : items && items.length < 2 ? <Nothing title={t('overview.noTrend')}>{t('overview.noTrendHint')}</Nothing> : (
+        <>
+          <Legend items={option.series.toReversed().map((s) => [s.name, s.itemStyle.color ?? ''])} />
+          <Chart height={208} option={option} label={t('overview.trend')} />
+        </>
+      )}
     </Panel>
   );
 }
