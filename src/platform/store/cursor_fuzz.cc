@@ -5,8 +5,8 @@
 #include "platform/store/cursor.h"
 #include "platform/store/event_codec.h"
 
-// Cursors and stored payloads of any bytes: never a crash; nobody makes a cursor by chance. The same
-// bytes, sealed rightly, are read to the end.
+// Cursors and stored payloads of any bytes: never a crash; nobody makes a cursor by chance. The
+// same bytes, sealed rightly, are read to the end.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace bulwark::store;
   const std::string_view text(reinterpret_cast<const char*>(data), size);

@@ -349,7 +349,7 @@ Result<SegmentScan> SegmentScan::Open(Connection& reader, const Segment& segment
         "ORDER BY e.seq {2}",
         segment.id, selected, order);
   }
-  SegmentScan scan(segment, predicate, std::move(options), BW_TRY(reader.Prepare(sql)));
+  SegmentScan scan(predicate, std::move(options), BW_TRY(reader.Prepare(sql)));
   scan.statement_->Bind(1, first).Bind(2, last);
   if (match) {
     scan.match_ = std::make_unique<std::string>(match->text);

@@ -117,13 +117,10 @@ class SegmentScan {
   int64_t Bound() const;
 
  private:
-  SegmentScan(const Segment& segment, const Predicate& predicate, Options options,
-              Statement statement)
-      : segment_(&segment),
-        predicate_(&predicate),
+  SegmentScan(const Predicate& predicate, Options options, Statement statement)
+      : predicate_(&predicate),
         options_(std::move(options)),
         statement_(std::make_unique<Statement>(std::move(statement))) {}
-  const Segment* segment_;
   const Predicate* predicate_;
   Options options_;
   std::unique_ptr<Statement> statement_;

@@ -201,9 +201,10 @@ Result<std::unique_ptr<Connection>> Connection::Open(const std::string& file,
       options.cache_kib);
   if (options.mmap_bytes > 0) pragmas += fmt::format("PRAGMA mmap_size={};", options.mmap_bytes);
   if (!options.read_only) {
-    pragmas +=
-        "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA wal_autocheckpoint=2000;"
-        "PRAGMA journal_size_limit=67108864;";
+    pragmas += fmt::format(
+        "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA wal_autocheckpoint={};"
+        "PRAGMA journal_size_limit=67108864;",
+        options.checkpoint_pages);
     if (options.max_pages != 0)
       pragmas += fmt::format("PRAGMA max_page_count={};", options.max_pages);
   }

@@ -69,6 +69,7 @@ struct ConnectionOptions {
   int64_t cache_kib = 8192;
   uint64_t max_pages = 0;  // 0: SQLite's own limit
   int64_t mmap_bytes = 0;
+  int64_t checkpoint_pages = 2000;  // how long the log becomes before it is taken over
 };
 
 class Connection {

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <set>
 #include <thread>
 #include <unordered_map>
 
@@ -126,6 +127,11 @@ class SqliteEventStore : public EventStore {
   Result<> TopInto(Connection& reader, const Segment& segment, const Predicate& predicate,
                    int64_t since, int64_t until, int key,
                    std::unordered_map<std::string, uint64_t>& counts);
+  // Of values that are in too many rows' dictionaries to be added up: for each of the segments, all
+  // of which is wanted, only as many of the most frequent as prove what the first `limit` are.
+  // False: nothing was proved.
+  Result<bool> TopOfWhole(Connection& reader, const std::vector<const Segment*>& segments, int key,
+                          size_t limit, std::unordered_map<std::string, uint64_t>& counts);
   Result<> ScanRows(Connection& reader, const Segment& segment, const Predicate& predicate,
                     int64_t since, int64_t until, uint32_t more_keys,
                     const std::function<bool(const Row&)>& each);
@@ -782,6 +788,62 @@ Result<> SqliteEventStore::TopInto(Connection& reader, const Segment& segment,
   return Ok();
 }
 
+// The threshold algorithm (Fagin, Lotem, Naor 2001) over the segments' lists by frequency: a value
+// that is in no list's beginning occurs at most as often as those beginnings' ends together.
+Result<bool> SqliteEventStore::TopOfWhole(Connection& reader,
+                                          const std::vector<const Segment*>& segments, int key,
+                                          size_t limit,
+                                          std::unordered_map<std::string, uint64_t>& counts) {
+  std::vector<uint64_t> others;  // what was counted elsewhere, as one more list
+  for (const auto& [value, count] : counts) others.push_back(count);
+  std::sort(others.rbegin(), others.rend());
+  std::unordered_map<std::string, uint64_t> exact;
+  for (size_t depth = std::max<size_t>(limit * 2, 20); depth <= 2000; depth *= 4) {
+    std::set<std::string> candidates;
+    uint64_t unseen = others.size() > depth ? others[depth] : 0;
+    for (const auto& [value, count] : counts) {
+      if (others.size() <= depth || count > others[depth]) candidates.insert(value);
+    }
+    if (candidates.size() > 20'000) return false;
+    for (const Segment* segment : segments) {
+      Statement first = BW_TRY(reader.Prepare(
+          fmt::format("SELECT text, count FROM {} WHERE field=?1 ORDER BY count DESC LIMIT ?2",
+                      segment->Table('s'))));
+      first.Bind(1, int64_t{key}).Bind(2, static_cast<int64_t>(depth));
+      size_t rows = 0;
+      uint64_t last = 0;
+      while (BW_TRY(first.Step())) {
+        candidates.emplace(first.Text(0));
+        last = static_cast<uint64_t>(first.Int(1));
+        ++rows;
+      }
+      if (rows == depth) unseen += last;
+    }
+    for (const std::string& value : candidates) {
+      if (exact.contains(value)) continue;
+      const auto elsewhere = counts.find(value);
+      uint64_t sum = elsewhere == counts.end() ? 0 : elsewhere->second;
+      for (const Segment* segment : segments) {
+        Statement find = BW_TRY(reader.Prepare(
+            fmt::format("SELECT count FROM {} WHERE field=?1 AND text=?2", segment->Table('s'))));
+        if (BW_TRY(find.Bind(1, int64_t{key}).Bind(2, std::string_view(value)).Step())) {
+          sum += static_cast<uint64_t>(find.Int(0));
+        }
+      }
+      exact.emplace(value, sum);
+    }
+    std::vector<uint64_t> best;
+    for (const auto& [value, sum] : exact) best.push_back(sum);
+    std::sort(best.rbegin(), best.rend());
+    // Equal ones are ordered by their text, so that no unseen one may be as frequent.
+    if (unseen == 0 || (best.size() >= limit && best[limit - 1] > unseen)) {
+      counts = std::move(exact);
+      return true;
+    }
+  }
+  return false;
+}
+
 Result<std::vector<std::pair<std::string, uint64_t>>> SqliteEventStore::Top(const EventQuery& query,
                                                                             std::string_view field,
                                                                             int limit) {
@@ -799,12 +861,18 @@ Result<std::vector<std::pair<std::string, uint64_t>>> SqliteEventStore::Top(cons
   const Bounds bounds = BoundsOf(query);
   Reading reading = BW_TRY(Read());
   std::unordered_map<std::string, uint64_t> counts;
+  std::vector<const Segment*> whole;
   for (const auto& segment : reading.snapshot->segments) {
     if (segment->events == 0 || segment->times.max < bounds.since ||
         segment->times.min >= bounds.until) {
       continue;
     }
     const Predicate predicate = BW_TRY(CompileFor(*reading.connection, *segment, bounds.filter));
+    if (key >= 0 && predicate.IsTrue() && segment->times.min >= bounds.since &&
+        segment->times.max < bounds.until) {
+      whole.push_back(segment.get());
+      continue;
+    }
     if (key != -3) {
       BW_TRY(TopInto(*reading.connection, *segment, predicate, bounds.since, bounds.until, key,
                      counts));
@@ -817,8 +885,17 @@ Result<std::vector<std::pair<std::string, uint64_t>>> SqliteEventStore::Top(cons
                      FloorTo(since, kHourUs), until - FloorTo(since, kHourUs) + kHourUs, one));
     if (one[0] != 0) counts[segment->kind] += one[0];
   }
+  const auto most = static_cast<size_t>(std::clamp(limit, 1, 10'000));
+  if (!whole.empty()) {
+    const bool proved = BW_TRY(TopOfWhole(*reading.connection, whole, key, most, counts));
+    for (const Segment* segment : proved ? std::vector<const Segment*>() : whole) {
+      Predicate all;
+      BW_TRY(TopInto(*reading.connection, *segment, all, bounds.since, bounds.until, key, counts));
+    }
+  }
+  std::erase_if(counts, [](const auto& one) { return one.second == 0; });
   std::vector<std::pair<std::string, uint64_t>> out(counts.begin(), counts.end());
-  const auto wanted = std::min(out.size(), static_cast<size_t>(std::clamp(limit, 1, 10'000)));
+  const auto wanted = std::min(out.size(), most);
   std::partial_sort(out.begin(), out.begin() + static_cast<ptrdiff_t>(wanted), out.end(),
                     [](const auto& a, const auto& b) {
                       return a.second != b.second ? a.second > b.second : a.first < b.first;

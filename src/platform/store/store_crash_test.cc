@@ -44,8 +44,8 @@ std::vector<Event> EventsOf(int thread, int n) {
     event.received_us = event.time_us + 1;
     event.user = fmt::format("user{}", thread);
     event.verb = fmt::format("n{}", n);
-    event.body = fmt::format(R"({{"text":"batch {} 运行容器时 of thread {}","more":[{},{},{}]}})", n,
-                             thread, n, n, n);
+    event.body = fmt::format(R"({{"text":"batch {} 运行容器时 of thread {}","more":[{},{},{}]}})",
+                             n, thread, n, n, n);
     events.push_back(event);
   }
   return events;
@@ -65,8 +65,9 @@ std::vector<Event> EventsOf(int thread, int n) {
     threads.emplace_back([&, t] {
       for (int n = state_from;; ++n) {
         Batch batch;
-        const std::string body = fmt::format(
-            R"({{"thread":"t{}","n":{},"tags":["a{}","b"],"text":"number {} 容器"}})", t, n, n % 7, n);
+        const std::string body =
+            fmt::format(R"({{"thread":"t{}","n":{},"tags":["a{}","b"],"text":"number {} 容器"}})",
+                        t, n, n % 7, n);
         batch.Put("things", fmt::format("{}/{}", t, n), body);
         batch.Put("things", fmt::format("last/{}", t), body);
         if (n % 3 == 2) batch.Delete("things", fmt::format("{}/{}", t, n - 1));
@@ -198,7 +199,8 @@ TEST(StoreCrashTest, LosesNothingAcknowledged) {
       // By rollup, by index and by rows, the number is the same, and it is all.
       EXPECT_EQ(*(*events)->Count({.filter = Query::And({mine, Query::Text("容器")})}, UINT64_MAX),
                 *(*events)->Count({.filter = mine}, UINT64_MAX));
-      EXPECT_EQ(*(*events)->Count({.filter = Query::And({mine, Query::Equals("verb", fmt::format("n{}", next))})}),
+      EXPECT_EQ(*(*events)->Count({.filter = Query::And(
+                                       {mine, Query::Equals("verb", fmt::format("n{}", next))})}),
                 uint64_t{kEventsInBatch});
     }
     uint64_t sent = 0;

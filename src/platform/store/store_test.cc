@@ -19,13 +19,11 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-const std::vector<Field> kFields = {{"ns", ColumnType::kText, {"namespace"}},
-                                    {"name", ColumnType::kText, {}},
-                                    {"severity", ColumnType::kSeverity, {}},
-                                    {"count", ColumnType::kInt, {}},
-                                    {"score", ColumnType::kReal, {}},
-                                    {"gone", ColumnType::kBool, {}},
-                                    {"last", ColumnType::kTime, {}}};
+const std::vector<Field> kFields = {
+    {"ns", ColumnType::kText, {"namespace"}}, {"name", ColumnType::kText, {}},
+    {"severity", ColumnType::kSeverity, {}},  {"count", ColumnType::kInt, {}},
+    {"score", ColumnType::kReal, {}},         {"gone", ColumnType::kBool, {}},
+    {"last", ColumnType::kTime, {}}};
 constexpr int64_t kNow = 1'767'225'600'000'000;  // 2026-01-01T00:00:00Z
 
 TEST(QueryTest, CanonicalText) {
@@ -159,11 +157,14 @@ TEST(TokenizerTest, CutsWords) {
   EXPECT_THAT(search("容"), ElementsAre("容"));
   EXPECT_THAT(search("容器pod"), ElementsAre("容器", "器", "pod"));
   EXPECT_THAT(index("a容b"), ElementsAre("a", "容", "b"));
-  EXPECT_THAT(index("ÜBER Ñandú Привет ΑΒΓ ＡＢＣ１"), ElementsAre("über", "ñandú", "привет", "αβγ", "abc1"));
+  EXPECT_THAT(index("ÜBER Ñandú Привет ΑΒΓ ＡＢＣ１"),
+              ElementsAre("über", "ñandú", "привет", "αβγ", "abc1"));
   EXPECT_THAT(index("e\xCC\x81t"), ElementsAre("et"));
   EXPECT_THAT(index("id 3F2504E0-4f89-11d3-9a0c-0305e82c3301, x"),
               ElementsAre("id", "3f2504e0-4f89-11d3-9a0c-0305e82c3301", "x"));
-  EXPECT_THAT(index("a\xff\xfe" "b，。、c"), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(index("a\xff\xfe"
+                    "b，。、c"),
+              ElementsAre("a", "b", "c"));
   EXPECT_THAT(index(""), ElementsAre());
   EXPECT_EQ(index(std::string(1000, 'x')).at(0).size(), kMaxWordBytes);
   EXPECT_TRUE(TokenizedText("在运行容器时退出").Contains(SearchWords("容器时")));
@@ -186,7 +187,8 @@ TEST(CodecTest, WithAndWithoutDictionary) {
   PayloadCodec codec;
   std::vector<std::string> samples;
   for (int i = 0; i < 1000; ++i) {
-    samples.push_back(fmt::format(R"({{"kind":"Event","auditID":"{}","verb":"get","n":{}}})", i * 7919, i));
+    samples.push_back(
+        fmt::format(R"({{"kind":"Event","auditID":"{}","verb":"get","n":{}}})", i * 7919, i));
   }
   const std::string dictionary = PayloadCodec::Train(samples);
   ASSERT_FALSE(dictionary.empty());
@@ -225,7 +227,8 @@ TEST(SqliteStoresTest, OneProcessAndNoOtherProgramsFile) {
 
 TEST(SqliteStoresTest, AFullDiskLosesNothingThatWasThere) {
   TempDir folder = *TempDir::Make();
-  const Collection things{.name = "things", .columns = {{.name = "n", .path = "n", .indexed = true}}};
+  const Collection things{.name = "things",
+                          .columns = {{.name = "n", .path = "n", .indexed = true}}};
   auto store = *OpenSqliteStateStore(folder.path(), {.max_pages = 200});
   ASSERT_TRUE(store->Define(things));
   int kept = 0;
@@ -233,7 +236,8 @@ TEST(SqliteStoresTest, AFullDiskLosesNothingThatWasThere) {
   const std::string filler(2000, 'x');
   while (full && kept < 10'000) {
     Batch batch;
-    batch.Put("things", fmt::format("{}", kept), fmt::format(R"({{"n":"{}","x":"{}"}})", kept, filler));
+    batch.Put("things", fmt::format("{}", kept),
+              fmt::format(R"({{"n":"{}","x":"{}"}})", kept, filler));
     full = store->Commit(batch);
     if (full) ++kept;
   }
@@ -257,7 +261,8 @@ TEST(SqliteStoresTest, AFullDiskLosesNothingThatWasThere) {
     event.id = fmt::format("{}", i);
     event.kind = i % 100 < 50 ? "a" : "b";
     event.time_us = event.received_us = kNow + i * 1000;
-    event.body = fmt::format(R"({{"word":"w{}","x":"{}"}})", i, fmt::join(std::vector<int>(100, i), " "));
+    event.body =
+        fmt::format(R"({{"word":"w{}","x":"{}"}})", i, fmt::join(std::vector<int>(100, i), " "));
     appended = events->Append(std::vector<Event>{event});
     if (appended) stored += appended->stored;
   }
