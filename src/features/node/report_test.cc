@@ -60,7 +60,8 @@ struct World : link::World {
   }
   std::vector<std::string> Verbs() {
     std::vector<std::string> out;
-    for (const Event& event : events.Search({.limit = 1000, .oldest_first = true})->events) {
+    store::EventPage page = events.Search({.limit = 1000, .oldest_first = true}).value();
+    for (const Event& event : page.events) {
       if (event.message.starts_with("node.")) out.push_back(event.verb + " " + event.rule);
     }
     return out;
@@ -100,7 +101,8 @@ TEST(NodeReport, ChangesBecomeEvents) {
   ASSERT_TRUE(*duty->Look());
   world.Write("/proc/sys/kernel/kptr_restrict", "1\n");
   ASSERT_TRUE(*duty->Look());
-  ASSERT_TRUE(Eventually([&] { return world.Verbs().size() >= 4; }));
+  ASSERT_TRUE(Eventually([&] { return world.Verbs().size() >= 4; }))
+      << testing::PrintToString(world.Verbs()) << agent->status().last_error;
   EXPECT_THAT(world.Verbs(),
               testing::UnorderedElementsAre("changed ", "failed node-sysctl-kptr-restrict",
                                             "changed ", "fixed node-sysctl-kptr-restrict"));
