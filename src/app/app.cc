@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "app/agent/agent_commands.h"
 #include "app/cel_commands.h"
 #include "app/completion.h"
 #include "base/text.h"
@@ -89,7 +90,8 @@ Result<std::string> HelpOn(CLI::App& app, const std::vector<std::string>& words,
   }
   if (words.size() == 1) {
     for (std::string_view page : {posture::ManualPage(words[0], language),
-                                  words[0] == "cel" ? CelManualPage(language) : ""}) {
+                                  words[0] == "cel" ? CelManualPage(language) : "",
+                                  words[0] == "agent" ? AgentManualPage(language) : ""}) {
       if (!page.empty()) return std::string(page);
     }
   }
@@ -134,6 +136,7 @@ int Main(std::vector<std::string> args, Env& env) {
   int exit_code = kClean;
   posture::AddCommands(app, env, exit_code);
   AddCelCommands(app, env, exit_code);
+  AddAgentCommands(app, env, exit_code);
   AddHelpCommands(app, env, exit_code);
   if (args.empty()) {
     env.err(app.help());
