@@ -69,6 +69,8 @@ Inventory::Inventory(const CheckSet& checks, const std::vector<kube::PodTemplate
   }
 }
 
+Value Inventory::Trimmed(const Value& object, Arena& arena) { return Trim(object, arena); }
+
 bool Inventory::Wants(std::string_view group, std::string_view kind, bool workload) const {
   if (wanted_.contains(kind) || (workload && wanted_.contains(kWorkload))) return true;
   return std::any_of(related_.begin(), related_.end(),

@@ -51,9 +51,12 @@ class Inventory {
   bool HasNamespace(std::string_view name) const;
   bool empty() const { return wanted_.empty(); }
 
- private:
+  // Whether Add() would keep an object of that kind (`workload`: it has a pod template), and what
+  // of it.
   bool Wants(std::string_view group, std::string_view kind, bool workload) const;
+  static Value Trimmed(const Value& object, Arena& arena);
 
+ private:
   std::set<std::string, std::less<>> wanted_;  // kinds that checks name in `needs`
   std::vector<const Check*> related_;
   const std::vector<kube::PodTemplatePath>& templates_;

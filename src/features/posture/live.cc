@@ -21,14 +21,19 @@ std::string NameOf(std::string_view ns, std::string_view kind, std::string_view 
   return fmt::format("{}\n{}\n{}", ns, kind, name);
 }
 
-// What may change about a finding that stays the same one.
-uint64_t HashOf(const Finding& f) {
-  std::string all = fmt::format("{}\n{}\n{}\n{}", f.evidence.path, f.evidence.value,
-                                f.evidence.container, static_cast<int>(f.status));
+// What may change about a finding that stays the same one. `facts`: of its object.
+uint64_t HashOf(const Finding& f, std::string_view facts) {
+  std::string all = fmt::format("{}\n{}\n{}\n{}\n{}", f.evidence.path, f.evidence.value,
+                                f.evidence.container, static_cast<int>(f.status), facts);
   for (const auto& [name, value] : f.args) all += fmt::format("\n{}={}", name, value);
-  if (f.excused)
-    all += fmt::format("\n{}\n{}\n{}", f.excused->id, f.excused->reason, f.excused->expires);
   return XxHash3(all);
+}
+
+uint64_t HashOf(const std::optional<Excused>& excused) {
+  if (!excused) return 0;
+  return XxHash3(fmt::format("{}\n{}\n{}\n{}\n{}", excused->id, excused->reason, excused->owner,
+                             excused->expires, excused->by_owner)) |
+         1;
 }
 
 // As an object, so that exceptions find there what they look for: labels, annotations that except,
@@ -71,6 +76,7 @@ LiveInspection::LiveInspection(const CheckSet& checks, LiveOptions options, Live
         return with;
       }()),
       checker_(checks, check_options_),
+      trimmer_(checks, check_options_.templates),
       by_check_(checks.checks().size()),
       first_change_(Clock::now()),
       last_change_(first_change_) {
@@ -126,9 +132,15 @@ void LiveInspection::Delete(const std::string& key) {
   objects_.erase(at);
 }
 
+void LiveInspection::Keep(Known& known, std::string kept) {
+  if (known.kept == kept) return;
+  known.kept = std::move(kept);
+  related_changed_ = true;
+}
+
 // It is not judged any more.
 void LiveInspection::Forget(Known& known) {
-  known.kept.clear();
+  Keep(known, {});
   known.waiting.clear();
   known.counts.clear();
   known.related_counts.clear();
@@ -144,52 +156,61 @@ void LiveInspection::Forget(Known& known) {
 }
 
 void LiveInspection::Judge(Known& known, const Value& value) {
-  Asset asset = kube::Object(value).ToAsset(check_options_.cluster);
-  if (known.asset == nullptr || *known.asset != asset) {
-    known.asset = std::make_shared<const Asset>(std::move(asset));
-  }
-  known.facts = FactsText(value, check_options_.templates, arena_);
+  kube::Object object(value);
+  Asset asset = object.ToAsset(check_options_.cluster);
+  bool same = known.asset != nullptr && *known.asset == asset;
+  if (!same) known.asset = std::make_shared<const Asset>(std::move(asset));
+  std::string facts = FactsText(value, check_options_.templates, arena_);
+  same = same && known.facts == facts;
+  known.facts = std::move(facts);
   Findings findings;
   checker_.Run({.object = &value}, findings, by_check_);
-  known.counts = TakeCounts();
+  std::vector<Count> counts = TakeCounts();
+  same = same && known.counts == counts;
+  known.counts = std::move(counts);
   Replace(known, known.findings, findings, arena_);
-  Inventory one(checks_, check_options_.templates);
   bool workload = kube::FindPodTemplate(value, check_options_.templates).has_value();
-  one.Add(value, workload, "", {}, nullptr);
-  known.kept = one.kept().empty() ? std::string() : ToJson(one.kept().front().object);
+  kube::GroupVersionKind id = object.gvk();
   // Namespaces are kept in any case: they say which input is complete.
-  if (known.kept.empty() && one.HasNamespace("")) known.kept = ToJson(value);
-  TellJudged(known, arena_);
+  bool keep =
+      trimmer_.Wants(id.group, id.kind, workload) || (id.group.empty() && id.kind == "Namespace");
+  Keep(known, keep ? ToJson(Inventory::Trimmed(value, arena_)) : std::string());
+  if (!same) TellJudged(known, arena_);
 }
 
 void LiveInspection::SetExceptions(Exceptions exceptions) {
   exceptions_ = std::move(exceptions);
+  Arena arena(1 << 14);
   for (auto& [key, known] : objects_) {
-    if (known.findings.empty()) continue;
-    Arena arena(1 << 12);
+    if (known.findings.empty() && known.related.empty()) continue;
+    arena.Reset();
     auto facts = ParseJson(known.facts, arena, {.borrow_text = true});
     if (!facts) continue;
+    Value containers = (*facts)["containers"];
     std::vector<std::string_view> images;
-    for (const Value& c : (*facts)["containers"].items()) images.push_back(c.StringAt("image"));
+    for (const Value& c : containers.items()) images.push_back(c.StringAt("image"));
     bool different = false;
-    for (Open& open : known.findings) {
-      if (open.status != Status::kFail) continue;
+    auto look = [&](Open& open, std::vector<Count>& counts) {
+      if (open.status != Status::kFail) return;
       std::string_view image;
-      for (const Value& c : (*facts)["containers"].items()) {
+      for (const Value& c : containers.items()) {
         if (!open.container.empty() && c.StringAt("name") == open.container)
           image = c.StringAt("image");
       }
       const CheckInfo& check = checks_.checks()[open.check].info;
       auto excused = exceptions_.Find(check.id, *open.asset, *facts, image, images);
-      if (excused.has_value() == open.excepted) continue;
-      open.excepted = excused.has_value();
-      // What it was judged with has gone; the hash is made anew when it is judged next.
-      open.hash = 0;
-      different = true;
-      for (Count& count : known.counts) {
-        if (count.check != open.check) continue;
-        (open.excepted ? count.failed : count.excused) -= 1;
-        (open.excepted ? count.excused : count.failed) += 1;
+      uint64_t excuse = HashOf(excused);
+      if (excuse == open.excuse) return;
+      bool moved = (excuse == 0) != (open.excuse == 0);
+      open.excuse = excuse;
+      for (Count& count : counts) {
+        if (count.check != open.check || !moved) continue;
+        uint16_t& from = excuse != 0 ? count.failed : count.excused;
+        uint16_t& to = excuse != 0 ? count.excused : count.failed;
+        if (from == 0 || to == UINT16_MAX) continue;
+        --from;
+        ++to;
+        different = true;
       }
       Finding f;
       f.id = open.id;
@@ -199,25 +220,28 @@ void LiveInspection::SetExceptions(Exceptions exceptions) {
       f.asset = *open.asset;
       f.evidence.path = open.path;
       f.evidence.container = open.container;
-      f.excused = excused;
-      listener_.OnFinding(open.excepted ? FindingChange::kExcepted : FindingChange::kOpened, f,
-                          FactsOf(known, arena));
-    }
+      f.excused = std::move(excused);
+      listener_.OnFinding(FindingChange::kExcused, f, FactsOf(known, arena));
+    };
+    for (Open& open : known.findings) look(open, known.counts);
+    for (Open& open : known.related) look(open, known.related_counts);
     if (different) TellJudged(known, arena);
   }
-  Changed();
 }
 
 void LiveInspection::Lost(const std::string& what, bool was_read) {
+  if (lost_.contains(what) || unreadable_.contains(what)) return;
   (was_read ? lost_ : unreadable_).insert(what);
+  related_changed_ = true;
 }
 
 void LiveInspection::Found(const std::string& what) {
-  if (unreadable_.erase(what) + lost_.erase(what) > 0) Changed();
+  if (unreadable_.erase(what) + lost_.erase(what) == 0) return;
+  related_changed_ = true;
+  Changed();
 }
 
-// --- Checks between objects
-// -----------------------------------------------------------------------
+// --- Checks between objects ----------------------------------------------------------------------
 
 void LiveInspection::Changed() {
   if (!changed_) first_change_ = Clock::now();
@@ -249,7 +273,7 @@ void LiveInspection::Settle() {
       if (value) Judge(known, *value);
     }
   }
-  if (lost_.empty()) RunRelated();
+  if (lost_.empty() && std::exchange(related_changed_, false)) RunRelated();
   changed_ = false;
   last_run_ = Clock::now();
   last_run_took_ = last_run_ - start;
@@ -282,20 +306,14 @@ void LiveInspection::RunRelated() {
     std::vector<Count> counts = TakeCounts();
     Arena scratch(1 << 12);
     Replace(known, known.related, findings, scratch);
-    auto same = [](const Count& a, const Count& b) {
-      return std::tie(a.check, a.passed, a.failed, a.errors, a.excused) ==
-             std::tie(b.check, b.passed, b.failed, b.errors, b.excused);
-    };
-    if (!std::equal(counts.begin(), counts.end(), known.related_counts.begin(),
-                    known.related_counts.end(), same)) {
+    if (counts != known.related_counts) {
       known.related_counts = std::move(counts);
       TellJudged(known, scratch);
     }
   }
 }
 
-// --- What is told
-// ---------------------------------------------------------------------------------
+// --- What is told --------------------------------------------------------------------------------
 
 // Tells the differences, and remembers the new ones.
 void LiveInspection::Replace(Known& known, std::vector<Open>& old, const Findings& now,
@@ -315,16 +333,16 @@ void LiveInspection::Replace(Known& known, std::vector<Open>& old, const Finding
     if (!next.empty() && next.back().id == id) continue;
     Finding f = now[i];
     close_before(&id);
-    bool excepted = f.excused.has_value();
-    uint64_t hash = HashOf(f);
+    uint64_t excuse = HashOf(f.excused), hash = HashOf(f, known.facts);
     bool was = at < old.size() && old[at].id == id;
-    if (!was || old[at].excepted != excepted) {
-      listener_.OnFinding(excepted ? FindingChange::kExcepted : FindingChange::kOpened, f, facts);
-    } else if (old[at].hash != hash) {
+    if (!was || (old[at].excuse != 0) != (excuse != 0)) {
+      listener_.OnFinding(excuse != 0 ? FindingChange::kExcepted : FindingChange::kOpened, f,
+                          facts);
+    } else if (old[at].hash != hash || old[at].excuse != excuse) {
       listener_.OnFinding(FindingChange::kChanged, f, facts);
     }
     if (was) ++at;
-    next.push_back({id, hash, index_.at(f.check), excepted, f.status, known.asset, f.evidence.path,
+    next.push_back({id, hash, excuse, index_.at(f.check), f.status, known.asset, f.evidence.path,
                     f.evidence.container});
   }
   close_before(nullptr);
@@ -361,8 +379,7 @@ Facts LiveInspection::FactsOf(const Known& known, Arena& arena) const {
   return {.labels = (*parsed)["metadata"]["labels"], .images = Value::Array(arena, images)};
 }
 
-// --- Counts
-// ---------------------------------------------------------------------------------------
+// --- Counts --------------------------------------------------------------------------------------
 
 std::vector<LiveInspection::Count> LiveInspection::TakeCounts() {
   std::vector<Count> counts;

@@ -18,6 +18,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -39,7 +40,10 @@ namespace bulwark::posture {
 enum class FindingChange : uint8_t {
   kOpened,    // fails now, and is not excepted
   kExcepted,  // fails now, or still, and is excepted
-  kChanged,   // still open or excepted as before; its value, arguments or place in the object moved
+  kChanged,   // still open or excepted as before; its value, arguments, place in the object or what
+              // lists ask of the object (Facts) is another
+  kExcused,   // only its exception came, went (`excused` is empty) or is another: it was not judged
+              // anew, and of its evidence only path and container are given
   kClosed,    // fixed, or its object is gone: only what identifies the finding is given
 };
 
@@ -53,7 +57,8 @@ class LiveListener {
  public:
   virtual ~LiveListener() = default;
   virtual void OnFinding(FindingChange change, const Finding& finding, const Facts& facts) = 0;
-  // How an object did, with the checks between objects as they ran last.
+  // How an object did, with the checks between objects as they ran last; where that is not what was
+  // told before.
   virtual void OnJudged(const Asset& asset, const Facts& facts, const Tally& tally) = 0;
   // It is not there any more, or not judged for itself any more.
   virtual void OnGone(const Asset& asset) = 0;
@@ -82,8 +87,7 @@ class LiveInspection {
   // `key`: "group/Kind/namespace/name". An error where `text` is no JSON object.
   Result<> Put(const std::string& key, std::string_view text);
   void Delete(const std::string& key);
-  // Everything judged again at the next Put() of it; findings of exceptions that came or went are
-  // told now, those between objects at the next Settle().
+  // Findings whose exception came, went or is another are told now.
   void SetExceptions(Exceptions exceptions);
 
   // A kind (`what` names it) that matters for checks that ask for complete input cannot be read:
@@ -98,6 +102,9 @@ class LiveInspection {
   void Settle();
 
   size_t objects() const { return objects_.size(); }
+  void ForEachKey(const std::function<void(const std::string& key)>& each) const {
+    for (const auto& [key, known] : objects_) each(key);
+  }
   LiveSummary Summarise() const;
 
  private:
@@ -105,13 +112,14 @@ class LiveInspection {
   struct Count {
     uint16_t check;
     uint16_t passed, failed, errors, excused;
+    friend bool operator==(const Count&, const Count&) = default;
   };
   // What is remembered of a finding: enough to tell differences, and that it closed.
   struct Open {
     std::string id;
-    uint64_t hash = 0;   // of what may change about it
-    uint32_t check = 0;  // index in the set
-    bool excepted = false;
+    uint64_t hash = 0;    // of what may change about it, but for its exception
+    uint64_t excuse = 0;  // of its exception; 0: none
+    uint32_t check = 0;   // index in the set
     Status status = Status::kFail;
     std::shared_ptr<const Asset> asset;
     std::string path, container;
@@ -130,6 +138,7 @@ class LiveInspection {
   };
 
   void Changed();
+  void Keep(Known& known, std::string kept);
   void Forget(Known& known);
   void Judge(Known& known, const Value& value);
   void RunRelated();
@@ -148,6 +157,7 @@ class LiveInspection {
   Exceptions exceptions_;
   CheckOptions check_options_;
   Checker checker_;
+  const Inventory trimmer_;                          // knows what to keep
   std::vector<Tally> by_check_;                      // scratch
   std::unordered_map<std::string, uint32_t> index_;  // of checks, by id
 
@@ -156,6 +166,7 @@ class LiveInspection {
   std::set<std::string> orphans_;  // keys of those that wait for an owner, or are judged without
   std::set<std::string> unreadable_, lost_;
   bool changed_ = true;
+  bool related_changed_ = true;  // something that checks between objects look at
   Clock::time_point first_change_, last_change_;
   Clock::time_point last_run_;
   Clock::duration last_run_took_{};

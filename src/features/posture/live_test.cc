@@ -53,9 +53,11 @@ std::string Deployment(std::string_view name, std::string_view image, bool privi
 class Told : public LiveListener {
  public:
   void OnFinding(FindingChange change, const Finding& f, const Facts& facts) override {
-    static constexpr std::string_view kNames[] = {"opened", "excepted", "changed", "closed"};
-    lines.push_back(
-        fmt::format("{} {} {}", kNames[static_cast<size_t>(change)], f.check, f.asset.name));
+    static constexpr std::string_view kNames[] = {"opened", "excepted", "changed", "excused",
+                                                  "closed"};
+    std::string_view name = kNames[static_cast<size_t>(change)];
+    if (change == FindingChange::kExcused && !f.excused) name = "unexcused";
+    lines.push_back(fmt::format("{} {} {}", name, f.check, f.asset.name));
     if (change != FindingChange::kClosed) label = facts.labels.StringAt("app");
   }
   void OnJudged(const Asset& asset, const Facts&, const Tally& tally) override {
@@ -119,19 +121,35 @@ TEST_F(LiveInspectionTest, ExceptionsComeAndGoWithoutTheObjectBeingToldAgain) {
   Exceptions exceptions;
   exceptions.Add({.check = "latest", .name = "web", .image = "nginx*", .excused = {.id = "e1"}});
   live_->SetExceptions(exceptions);
-  EXPECT_THAT(told_.Take(), ElementsAre("excepted latest web"));
+  EXPECT_THAT(told_.Take(), ElementsAre("excused latest web"));
   EXPECT_EQ(told_.scores["web"].excused, 1);
   EXPECT_EQ(live_->Summarise().total.failed, 2);
   EXPECT_EQ(live_->Summarise().total.excused, 1);
 
   // Judged again, it is what it was.
   Put("web", Deployment("web", "nginx:latest", true));
-  for (const std::string& line : told_.Take()) EXPECT_EQ(line, "changed latest web");
+  EXPECT_THAT(told_.Take(), IsEmpty());
+  // Another exception takes its place.
+  Exceptions other;
+  other.Add({.check = "latest", .name = "web", .image = "nginx*", .excused = {.id = "e2"}});
+  live_->SetExceptions(std::move(other));
+  EXPECT_THAT(told_.Take(), ElementsAre("excused latest web"));
+  EXPECT_EQ(told_.scores["web"].excused, 1);
   // Another image is not excepted.
   Put("web", Deployment("web", "httpd:latest", true));
   EXPECT_THAT(told_.Take(), ElementsAre("opened latest web"));
   live_->SetExceptions({});
   EXPECT_THAT(told_.Take(), IsEmpty());
+}
+
+TEST_F(LiveInspectionTest, LabelsThatChangeAreTold) {
+  std::string text = Deployment("web", "nginx:latest", false);
+  Put("web", text);
+  told_.Take();
+  size_t at = text.find(R"("app":"web")");
+  Put("web", text.replace(at, 11, R"("app":"shop")"));
+  EXPECT_THAT(told_.Take(), ElementsAre("changed latest web"));
+  EXPECT_EQ(told_.label, "shop");
 }
 
 TEST_F(LiveInspectionTest, AnObjectExceptsItselfWhereThatIsAllowed) {
@@ -142,7 +160,7 @@ TEST_F(LiveInspectionTest, AnObjectExceptsItselfWhereThatIsAllowed) {
   Exceptions exceptions;
   exceptions.AllowAnnotations({"latest"}, {}, 0);
   live_->SetExceptions(exceptions);
-  EXPECT_THAT(told_.Take(), ElementsAre("excepted latest web"));
+  EXPECT_THAT(told_.Take(), ElementsAre("excused latest web"));
 }
 
 TEST_F(LiveInspectionTest, WhatAnOwnerStandsForIsNotJudgedBesideIt) {

@@ -15,6 +15,8 @@ namespace bulwark {
 
 namespace {
 
+constexpr size_t kMaxName = 253;
+
 bool Has(const std::vector<std::string>& list, std::string_view item) {
   return std::find(list.begin(), list.end(), item) != list.end();
 }
@@ -45,13 +47,41 @@ Error BadObject(std::string what, std::string why) {
                {{"object", std::move(what)}, {"why", std::move(why)}});
 }
 
+// "; did you mean X?", or nothing.
+std::string Meant(std::string_view word, const std::vector<std::string_view>& names) {
+  std::string_view meant = DidYouMean(word, names);
+  return meant.empty() ? "" : fmt::format("; did you mean {}?", meant);
+}
+
+// Nothing but these fields, each a text. What is wrong, or "".
+std::string Foreign(const Value& map, std::string_view path,
+                    const std::vector<std::string_view>& fields) {
+  for (const Value::Entry& entry : map.entries()) {
+    if (!entry.key.IsString()) return fmt::format("a name in {} is no text", path);
+    std::string_view field = entry.key.AsString();
+    if (std::find(fields.begin(), fields.end(), field) != fields.end()) continue;
+    return fmt::format("{}{} is not a field{}", path == "it" ? "" : fmt::format("{}.", path), field,
+                       Meant(field, fields));
+  }
+  return "";
+}
+
+// A key of the store that people can read and write.
+bool IsName(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxName && IsUtf8(name) &&
+         std::none_of(name.begin(), name.end(),
+                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+}
+
 // The record with the fields of the spec instead of its own; fields the spec leaves out go.
 Value TakeOver(const ConfigKind& kind, const Value& spec, const Value& old, Arena& arena) {
   MapBuilder record(arena);
   for (const Value::Entry& entry : old.entries()) {
     if (!Has(kind.fields, entry.key.AsString())) record.Add(entry.key, entry.value);
   }
-  for (const Value::Entry& entry : spec.entries()) record.Add(entry.key, entry.value);
+  for (const Value::Entry& entry : spec.entries()) {
+    if (!entry.value.IsNull()) record.Add(entry.key, entry.value);
+  }
   return record.Finish();
 }
 
@@ -101,6 +131,7 @@ Result<std::vector<ConfigChange>> Config::Plan(std::span<const Value> objects, b
   for (size_t i = 0; i < objects.size(); ++i) {
     Arena arena;
     const Value& object = objects[i];
+    if (!object.IsMap()) return BadObject(fmt::format("object {}", i + 1), "it is no map");
     std::string_view kind_name = object.StringAt("kind");
     std::string name(object["metadata"].StringAt("name"));
     std::string what =
@@ -111,14 +142,19 @@ Result<std::vector<ConfigChange>> Config::Plan(std::span<const Value> objects, b
     if (kind == nullptr) {
       std::vector<std::string_view> names;
       for (const ConfigKind& k : kinds_) names.push_back(k.kind);
-      std::string_view meant = DidYouMean(kind_name, names);
       return Error(Code::kInvalid, "config.kind",
                    fmt::format("{}: there is no such kind{}; there are {}", what,
-                               meant.empty() ? "" : fmt::format("; did you mean {}?", meant),
-                               fmt::join(names, ", ")),
+                               Meant(kind_name, names), fmt::join(names, ", ")),
                    {{"object", what}});
     }
+    std::string wrong = Foreign(object, "it", {"apiVersion", "kind", "metadata", "spec"});
+    if (wrong.empty()) wrong = Foreign(object["metadata"], "metadata", {"name"});
+    if (!wrong.empty()) return BadObject(what, wrong);
     if (name.empty()) return BadObject(what, "metadata.name is missing");
+    if (!IsName(name))
+      return BadObject(
+          fmt::format("{} {}", kind_name, i + 1),
+          fmt::format("metadata.name: at most {} bytes, none of them controls", kMaxName));
     if (!seen.emplace(kind->kind, name).second)
       return Error(Code::kInvalid, "config.twice", what + ": given twice", {{"object", what}});
     given_kinds.insert(kind->kind);
@@ -126,19 +162,13 @@ Result<std::vector<ConfigChange>> Config::Plan(std::span<const Value> objects, b
     const Value* spec = object.Find("spec");
     if (spec == nullptr || !spec->IsMap()) return BadObject(what, "spec is missing or no map");
     for (const Value::Entry& entry : spec->entries()) {
-      std::string_view field = entry.key.AsString();
-      if (Has(kind->secrets, field))
+      if (entry.key.IsString() && Has(kind->secrets, entry.key.AsString()))
         return BadObject(what, fmt::format("spec.{} is a secret: set it in the console or by the "
                                            "API, where it is sealed",
-                                           field));
-      if (!Has(kind->fields, field)) {
-        std::vector<std::string_view> names(kind->fields.begin(), kind->fields.end());
-        std::string_view meant = DidYouMean(field, names);
-        return BadObject(
-            what, fmt::format("spec.{} is not a field{}", field,
-                              meant.empty() ? "" : fmt::format("; did you mean {}?", meant)));
-      }
+                                           entry.key.AsString()));
     }
+    wrong = Foreign(*spec, "spec", {kind->fields.begin(), kind->fields.end()});
+    if (!wrong.empty()) return BadObject(what, wrong);
 
     auto record = BW_TRY(state_.Get(kind->collection, name));
     Value old;
@@ -148,12 +178,21 @@ Result<std::vector<ConfigChange>> Config::Plan(std::span<const Value> objects, b
     if (!made) return BadObject(what, made.error().ToString());
     std::string before = record ? ToYaml(ObjectOf(*kind, name, old, arena)) : "";
     std::string after = ToYaml(ObjectOf(*kind, name, *made, arena));
-    if (before == after) continue;
+    if (before == after) {
+      if (*made == old) continue;
+      // One that is there but does not count (an exception that was refused) counts after this.
+      uint64_t counts = BW_TRY(
+          state_.Count(kind->collection,
+                       store::Query::And({store::Query::Exactly("key", name), kind->exported})));
+      if (counts != 0) continue;
+      before.clear();
+    }
     std::string file = fmt::format("{}/{}.yaml", kind->kind, name);
     changes.push_back(
         {record ? ConfigChange::Op::kUpdate : ConfigChange::Op::kCreate, kind->kind, name,
-         UnifiedDiff(before, after,
-                     {.old_name = record ? "a/" + file : "/dev/null", .new_name = "b/" + file}),
+         UnifiedDiff(
+             before, after,
+             {.old_name = before.empty() ? "/dev/null" : "a/" + file, .new_name = "b/" + file}),
          ToJson(*made), record ? record->revision : 0});
   }
   if (!prune) return changes;
@@ -179,7 +218,9 @@ Result<> Config::Apply(const std::vector<ConfigChange>& changes) {
   if (changes.empty()) return Ok();
   store::Batch batch;
   for (const ConfigChange& change : changes) {
-    const std::string& collection = Find(change.kind)->collection;
+    const ConfigKind* kind = Find(change.kind);
+    BW_CHECK(kind != nullptr);
+    const std::string& collection = kind->collection;
     if (change.op == ConfigChange::Op::kDelete) {
       batch.Delete(collection, change.name, change.revision);
     } else {

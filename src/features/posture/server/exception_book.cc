@@ -13,12 +13,18 @@ namespace bulwark::posture {
 
 namespace {
 
-constexpr size_t kMaxText = 2000;
+constexpr size_t kMaxText = 2000, kMaxLabels = 64;
 constexpr std::string_view kPatterns[] = {"check", "cluster", "namespace", "kind", "name", "image"};
 
-Error Invalid(std::string_view field, std::string_view why) {
-  return Error(Code::kInvalid, "exception.invalid", fmt::format("{}: {}", field, why),
-               {{"field", std::string(field)}, {"why", std::string(why)}});
+// `what`: the id's last word.
+Error Invalid(std::string_view field, std::string_view what, std::string_view why) {
+  return Error(Code::kInvalid, fmt::format("exception.{}", what), fmt::format("{}: {}", field, why),
+               {{"field", std::string(field)}, {"limit", std::to_string(kMaxText)}});
+}
+
+// Whether a pattern leaves anything out.
+bool Narrows(std::string_view pattern) {
+  return pattern.find_first_not_of("*?") != std::string_view::npos;
 }
 
 // A date means its end. Microseconds; 0 for never.
@@ -26,40 +32,37 @@ Result<int64_t> ExpiryOf(std::string_view text) {
   if (text.empty()) return int64_t{0};
   bool date = text.size() == 10;
   auto time = ParseRfc3339(date ? std::string(text) + "T00:00:00Z" : std::string(text));
-  if (!time) return Invalid("expires", "a date such as 2027-06-30, or a time");
+  if (!time) return Invalid("expires", "expires", "expected a date such as 2027-06-30, or a time");
   return (time->seconds + (date ? 86'400 : 0)) * 1'000'000;
 }
 
 // The fields that people choose, checked.
-Result<> CheckAsked(const Value& asked, int64_t now_us) {
-  for (std::string_view field : {"check", "reason"}) {
-    if (Trim(asked.StringAt(field)).empty()) return Invalid(field, "is missing");
-  }
+Result<> CheckAsked(const Value& asked) {
   for (std::string_view field :
        {"check", "cluster", "namespace", "kind", "name", "image", "reason", "expires"}) {
     const Value* value = asked.Find(field);
     if (value == nullptr || value->IsNull()) continue;
-    if (!value->IsString()) return Invalid(field, "must be a string");
+    if (!value->IsString()) return Invalid(field, "text", "must be a text");
     if (value->size() > kMaxText)
-      return Invalid(field, fmt::format("more than {} bytes", kMaxText));
+      return Invalid(field, "long", fmt::format("more than {} bytes", kMaxText));
+  }
+  for (std::string_view field : {"check", "reason"}) {
+    if (Trim(asked.StringAt(field)).empty()) return Invalid(field, "missing", "is missing");
   }
   const Value* labels = asked.Find("labels");
   if (labels != nullptr && !labels->IsNull()) {
-    if (!labels->IsMap()) return Invalid("labels", "must be a map");
+    if (!labels->IsMap() || labels->size() > kMaxLabels)
+      return Invalid("labels", "labels", "must be a map of texts");
     for (const Value::Entry& entry : labels->entries()) {
-      if (!entry.value.IsString()) return Invalid("labels", "values must be strings");
+      if (!entry.key.IsString() || !entry.value.IsString() || entry.value.size() > kMaxText)
+        return Invalid("labels", "labels", "must be a map of texts");
     }
   }
   // One for everything everywhere is no exception but the end of inspection.
-  bool narrow = false;
-  for (std::string_view field : kPatterns) {
-    std::string_view pattern = asked.StringAt(field);
-    narrow = narrow || (!pattern.empty() && pattern != "*");
-  }
-  if (!narrow && (labels == nullptr || labels->empty()))
-    return Invalid("check", "an exception must be narrower than everything everywhere");
-  int64_t expires = BW_TRY(ExpiryOf(asked.StringAt("expires")));
-  if (expires != 0 && expires <= now_us) return Invalid("expires", "is in the past");
+  bool narrow = labels != nullptr && !labels->empty();
+  for (std::string_view field : kPatterns) narrow = narrow || Narrows(asked.StringAt(field));
+  if (!narrow)
+    return Invalid("check", "narrow", "an exception must be narrower than everything everywhere");
   return Ok();
 }
 
@@ -114,11 +117,13 @@ std::string_view ExceptionRequestSchema() {
 }
 
 ExceptionBook::ExceptionBook(store::StateStore& state, Pipeline& pipeline,
-                             std::function<int64_t()> now_us, std::function<void()> changed)
+                             std::function<int64_t()> now_us, std::function<void()> changed,
+                             Tell tell)
     : state_(state),
       pipeline_(pipeline),
       now_us_(std::move(now_us)),
-      changed_(std::move(changed)) {}
+      changed_(std::move(changed)),
+      tell_(std::move(tell)) {}
 
 void ExceptionBook::Publish(std::string_view verb, std::string_view id, const Value& record,
                             std::string_view by) {
@@ -130,6 +135,7 @@ void ExceptionBook::Publish(std::string_view verb, std::string_view id, const Va
   event.verb = verb;
   event.user = by;
   event.rule = record.StringAt("check");
+  event.cluster = event.target.cluster = record.StringAt("cluster");
   event.target.ns = record.StringAt("namespace");
   event.target.kind = record.StringAt("kind");
   event.target.name = record.StringAt("name");
@@ -138,12 +144,15 @@ void ExceptionBook::Publish(std::string_view verb, std::string_view id, const Va
                 {"check", event.rule},
                 {"reason", std::string(record.StringAt("reason"))}};
   pipeline_.Offer("posture", std::move(event));
+  if (tell_) tell_(verb == "deleted" ? "delete" : "put", id, record);
 }
 
 Result<store::Record> ExceptionBook::Request(const Value& asked, std::string_view by,
                                              bool approve) {
   int64_t now = now_us_();
-  BW_TRY(CheckAsked(asked, now));
+  BW_TRY(CheckAsked(asked));
+  int64_t expires = BW_TRY(ExpiryOf(asked.StringAt("expires")));
+  if (expires != 0 && expires <= now) return Invalid("expires", "past", "is in the past");
   Arena arena;
   std::string id = HexEncode(crypto::RandomBytes(8));
   MapBuilder record(arena);
@@ -152,7 +161,6 @@ Result<store::Record> ExceptionBook::Request(const Value& asked, std::string_vie
     if (entry.key.AsString() != "approve" && !entry.value.IsNull())
       record.Add(entry.key, entry.value);
   }
-  int64_t expires = BW_TRY(ExpiryOf(asked.StringAt("expires")));
   if (expires != 0) record.Add("expiresAt", Value::String(arena, FormatTime(expires)));
   Value when = Value::String(arena, FormatTime(now));
   record.Add("requestedBy", Value::String(by)).Add("requestedAt", when);
@@ -196,7 +204,11 @@ Result<store::Record> ExceptionBook::Decide(std::string_view id, std::string_vie
                  fmt::format("cannot {} an exception that is {}", step, state),
                  {{"step", std::string(step)}, {"state", std::string(state)}});
   }
-  if (comment.size() > kMaxText) return Invalid("comment", "too long");
+  if (comment.size() > kMaxText)
+    return Invalid("comment", "long", fmt::format("more than {} bytes", kMaxText));
+  int64_t expires = ParseTime(old.StringAt("expiresAt"));
+  if (next == "approved" && expires != 0 && expires <= now_us_())
+    return Invalid("expires", "past", "is in the past");
   Value body = With(old, arena,
                     {{"state", next},
                      {"decidedBy", by},
@@ -214,18 +226,29 @@ Result<store::Record> ExceptionBook::Decide(std::string_view id, std::string_vie
 Result<Value> ExceptionBook::FromSpec(std::string_view id, const Value& spec, const Value& old,
                                       Arena& arena) {
   int64_t now = now_us_();
-  BW_TRY(CheckAsked(spec, now));
+  BW_TRY(CheckAsked(spec));
+  int64_t expires = BW_TRY(ExpiryOf(spec.StringAt("expires")));
+  std::string_view state = expires != 0 && expires <= now ? "expired" : "approved";
   MapBuilder record(arena);
   record.Add("id", Value::String(arena, id));
-  for (const Value::Entry& entry : spec.entries()) record.Add(entry.key, entry.value);
-  int64_t expires = BW_TRY(ExpiryOf(spec.StringAt("expires")));
+  for (const Value::Entry& entry : spec.entries()) {
+    if (!entry.value.IsNull()) record.Add(entry.key, entry.value);
+  }
   if (expires != 0) record.Add("expiresAt", Value::String(arena, FormatTime(expires)));
-  Value when = Value::String(arena, FormatTime(now));
-  bool had = old.IsMap();
-  record.Add("requestedBy", had ? old["requestedBy"] : Value::String("config"));
-  record.Add("requestedAt", had ? old["requestedAt"] : when);
-  record.Add("decidedBy", Value::String("config")).Add("decidedAt", when);
-  record.Add("state", Value::String("approved"));
+  Value config = Value::String("config"), when = Value::String(arena, FormatTime(now));
+  auto keep = [&](std::string_view field, const Value& otherwise) {
+    const Value* had = old.Find(field);
+    record.Add(field, had != nullptr && !had->IsNull() ? *had : otherwise);
+  };
+  keep("requestedBy", config);
+  keep("requestedAt", when);
+  // A file that is applied again and again agrees once.
+  bool agreed = old.StringAt("state") == state;
+  Value none;
+  const Value& before = agreed ? old : none;
+  record.Add("decidedBy", before["decidedBy"].IsString() ? before["decidedBy"] : config);
+  record.Add("decidedAt", before["decidedAt"].IsString() ? before["decidedAt"] : when);
+  record.Add("state", Value::String(state));
   return record.Finish();
 }
 
@@ -279,25 +302,36 @@ Result<Exceptions> ExceptionBook::ActiveFor(std::string_view cluster,
 Result<bool> ExceptionBook::Expire() {
   int64_t now = now_us_();
   std::vector<store::Record> ended;
-  BW_TRY(state_.Scan(kExceptions, store::Query::Equals("state", "approved"),
-                     [&](const store::Record& record) -> Result<> {
-                       Arena arena(1 << 12);
-                       Value body = BW_TRY(ParseJson(record.body, arena, {.borrow_text = true}));
-                       int64_t expires = ParseTime(body.StringAt("expiresAt"));
-                       if (expires != 0 && expires <= now) ended.push_back(record);
-                       return Ok();
-                     }));
+  BW_TRY(state_.Scan(
+      kExceptions,
+      store::Query::And(
+          {store::Query::AnyOf("state", {"approved", "requested"}),
+           store::Query::Compare("expires", store::Term::Op::kLessEqual, FormatTime(now))}),
+      [&](const store::Record& record) -> Result<> {
+        ended.push_back(record);
+        return Ok();
+      }));
+  bool any = false;
   for (const store::Record& record : ended) {
     Arena arena;
     Value body = BW_TRY(ParseJson(record.body, arena, {.borrow_text = true}));
+    int64_t expires = ParseTime(body.StringAt("expiresAt"));
+    if (expires == 0 || expires > now) continue;
     Value next = With(body, arena, {{"state", "expired"}});
     store::Batch batch;
     batch.Put(kExceptions, record.key, ToJson(next), record.revision);
-    BW_TRY(state_.Commit(batch));
+    auto done = state_.Commit(batch);
+    // Somebody decides on it at this moment: the next time, then.
+    if (!done && done.error().code() == Code::kExists) continue;
+    if (!done) {
+      if (any) changed_();
+      return std::move(done).error();
+    }
     Publish("expired", record.key, next, "");
+    any = any || body.StringAt("state") == "approved";
   }
-  if (!ended.empty()) changed_();
-  return !ended.empty();
+  if (any) changed_();
+  return any;
 }
 
 }  // namespace bulwark::posture

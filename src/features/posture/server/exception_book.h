@@ -6,8 +6,12 @@
 // requestedBy, requestedAt, decidedBy, decidedAt, comment, expires}. Each step is an event of kind
 // "exception".
 //
-// Errors: exception.invalid (kInvalid, with "field"), exception.state (kExists: it is not in a
-// state where that can be done), exception.own (kDenied: one's own request). Thread-safe.
+// expiresAt is when `expires` takes effect: a time at once, a date at its end (UTC). What was asked
+// for and what was agreed on both end then.
+//
+// Errors: exception.missing, .text, .long, .labels, .narrow, .expires, .past (kInvalid, with
+// "field"), exception.not_found (kNotFound), exception.state (kExists: it is not in a state where
+// that can be done), exception.own (kDenied: one's own request). Thread-safe.
 
 #include <cstdint>
 #include <functional>
@@ -31,22 +35,26 @@ std::string_view ExceptionRequestSchema();
 
 class ExceptionBook {
  public:
+  // Told of each record that changed.
+  using Tell = std::function<void(std::string_view op, std::string_view id, const Value& record)>;
+
   // `changed` is told after each step that changes what is excepted.
   ExceptionBook(store::StateStore& state, Pipeline& pipeline, std::function<int64_t()> now_us,
-                std::function<void()> changed);
+                std::function<void()> changed, Tell tell = nullptr);
 
   // Checks what was asked for, fills in the rest, and keeps it. `approve`: at once (whoever may).
   Result<store::Record> Request(const Value& asked, std::string_view by, bool approve);
   // "approve", "refuse", "withdraw". `own_allowed`: there is nobody else who could agree.
   Result<store::Record> Decide(std::string_view id, std::string_view step, std::string_view by,
                                std::string_view comment, bool own_allowed);
-  // The record that a spec makes (bulwark config apply): approved by whoever applies it.
+  // The record that a spec makes (bulwark config apply): approved by whoever applies it; expired
+  // where its time has passed.
   Result<Value> FromSpec(std::string_view id, const Value& spec, const Value& old, Arena& arena);
   Result<> Delete(std::string_view id, std::string_view by);
 
   // Approved exceptions of a cluster; those that have expired by now become so in the store.
   Result<Exceptions> ActiveFor(std::string_view cluster, std::string_view cluster_name);
-  // True if any expired since the last call.
+  // Ends those whose time has come. True if there were any.
   Result<bool> Expire();
 
  private:
@@ -57,6 +65,7 @@ class ExceptionBook {
   Pipeline& pipeline_;
   const std::function<int64_t()> now_us_;
   const std::function<void()> changed_;
+  const Tell tell_;
 };
 
 }  // namespace bulwark::posture

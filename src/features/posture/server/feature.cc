@@ -40,8 +40,34 @@ void AddMessages(Catalog& catalog) {
        {"{user} deleted an exception from {check}", "{user} 删除了 {check} 的例外"}},
       {"posture.running",
        {"an inspection of that cluster is running already", "该集群的巡检正在进行"}},
-      {"exception.invalid", {"{field}: {why}", "{field}：{why}"}},
-      {"exception.not_found", {"no such exception", "没有这个例外"}},
+      {"posture.stopped", {"the server is ending", "服务器正在停止"}},
+      {"finding.not_found",
+       {"no such finding, or you may not see it", "没有这个发现，或者您无权查看"}},
+      {"finding.no_fix",
+       {"there is no fix that a program can make here", "这里没有可自动完成的修复"}},
+      {"check.not_found", {"no such check", "没有这个检查项"}},
+      {"framework.not_found", {"no such framework", "没有这个合规框架"}},
+      {"report.cluster", {"cluster is missing", "缺少 cluster"}},
+      {"report.format",
+       {"format must be html, json, sarif, junit, markdown or csv",
+        "format 必须是 html、json、sarif、junit、markdown 或 csv"}},
+      {"trends.days", {"days must be from 1 to 400", "days 必须在 1 到 400 之间"}},
+      {"exception.missing", {"{field} is missing", "缺少 {field}"}},
+      {"exception.text", {"{field} must be a text", "{field} 必须是文本"}},
+      {"exception.long", {"{field} is longer than {limit} bytes", "{field} 超过 {limit} 字节"}},
+      {"exception.labels", {"labels must be a map of texts", "labels 必须是文本映射"}},
+      {"exception.narrow",
+       {"an exception must be narrower than everything everywhere", "例外不能覆盖一切"}},
+      {"exception.expires",
+       {"expires must be a date such as 2027-06-30, or a time",
+        "expires 必须是日期（如 2027-06-30）或时间"}},
+      {"exception.past", {"its time has passed", "时间已过"}},
+      {"exception.scope",
+       {"this needs the right {permission} wherever the exception counts",
+        "在例外生效的全部范围内都需要权限 {permission}"}},
+      {"exception.no_namespace", {"the object is in no namespace", "该对象不属于任何命名空间"}},
+      {"exception.not_found",
+       {"no such exception, or you may not see it", "没有这个例外，或者您无权查看"}},
       {"exception.state",
        {"cannot {step} an exception that is {state}", "例外处于 {state} 状态，不能执行 {step}"}},
       {"exception.own", {"somebody else must approve one's own request", "自己的申请须由他人批准"}},
@@ -61,10 +87,7 @@ class Posture : public Feature {
   }
 
   std::string name() const override { return "posture"; }
-  Result<> Start() override {
-    live_.Start();
-    return Ok();
-  }
+  Result<> Start() override { return live_.Start(); }
   void Stop() override { live_.Stop(); }
   LivePosture& live() { return live_; }
   const CheckSet& checks() const { return checks_; }

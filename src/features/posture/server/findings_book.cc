@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/arena.h"
+#include "base/log.h"
 #include "formats/json.h"
 #include "model/record.h"
 
@@ -24,6 +25,14 @@ Value Texts(const std::vector<std::string>& texts, Arena& arena) {
   return Value::Array(arena, values);
 }
 
+std::vector<std::string> TextsOf(const Value& array) {
+  std::vector<std::string> out;
+  for (const Value& item : array.items()) {
+    if (item.IsString()) out.emplace_back(item.AsString());
+  }
+  return out;
+}
+
 std::vector<std::string> Pairs(const Value& map) {
   std::vector<std::string> out;
   for (const Value::Entry& entry : map.entries()) {
@@ -39,7 +48,7 @@ const store::Collection& FindingsCollection() {
   using store::ColumnType;
   static const store::Collection collection{
       .name = std::string(kFindings),
-      .version = 1,
+      .version = 2,
       .columns =
           {
               {.name = "check", .path = "check", .indexed = true, .full_text = true},
@@ -62,7 +71,7 @@ const store::Collection& FindingsCollection() {
               {.name = "label", .path = "labels"},
               {.name = "image", .path = "images", .full_text = true},
               {.name = "control", .path = "controls"},
-              {.name = "exception", .path = "exception.id"},
+              {.name = "exception", .path = "exception.id", .indexed = true},
               {.name = "fixable", .path = "fixable", .type = ColumnType::kBool},
               {.name = "reopened", .path = "reopened", .type = ColumnType::kInt},
               {.name = "first",
@@ -94,53 +103,61 @@ FindingsBook::FindingsBook(store::StateStore& state, Pipeline& pipeline, const C
 
 void FindingsBook::Begin(const std::string& cluster) {
   std::lock_guard lock(mutex_);
-  starting_[cluster].clear();
-  complete_.erase(cluster);
+  told_[cluster] = {};
   forgotten_.erase(cluster);
+}
+
+// What counts is the latest; where that was not judged anew, with what came before it.
+void FindingsBook::Merge(Pending& earlier, Pending later) {
+  if (later.change != FindingChange::kExcused || earlier.change == FindingChange::kClosed) {
+    earlier = std::move(later);
+    return;
+  }
+  earlier.finding.excused = std::move(later.finding.excused);
+  earlier.labels = std::move(later.labels);
+  earlier.images = std::move(later.images);
 }
 
 void FindingsBook::Add(const std::string& cluster, FindingChange change, const Finding& finding,
                        const Facts& facts) {
   Pending pending{.cluster = cluster, .change = change, .finding = finding};
   pending.labels = Pairs(facts.labels);
-  for (const Value& image : facts.images.items()) pending.images.emplace_back(image.AsString());
+  for (const Value& image : facts.images.items()) {
+    if (image.IsString()) pending.images.emplace_back(image.AsString());
+  }
   std::lock_guard lock(mutex_);
-  if (auto starting = starting_.find(cluster); starting != starting_.end()) {
-    pending.first = true;
+  if (auto told = told_.find(cluster); told != told_.end()) {
     if (change == FindingChange::kClosed) {
-      starting->second.erase(finding.id);
+      told->second.ids.erase(finding.id);
     } else {
-      starting->second.insert(finding.id);
+      told->second.ids.insert(finding.id);
     }
   }
   auto [at, added] = at_.try_emplace(finding.id, pending_.size());
   if (added) {
     pending_.push_back(std::move(pending));
-    return;
+  } else {
+    Merge(pending_[at->second], std::move(pending));
   }
-  // Told again before it was written: what counts is the latest. A mere change keeps what came
-  // before it: it may still be new.
-  Pending& earlier = pending_[at->second];
-  if (change == FindingChange::kChanged && earlier.change != FindingChange::kClosed) {
-    pending.change = earlier.change;
-  }
-  pending.first = pending.first || earlier.first;
-  earlier = std::move(pending);
 }
 
-void FindingsBook::Complete(const std::string& cluster) {
+void FindingsBook::Complete(const std::string& cluster, Unread unread) {
   std::lock_guard lock(mutex_);
-  auto starting = starting_.find(cluster);
-  if (starting == starting_.end()) return;
-  complete_[cluster] = std::move(starting->second);
-  starting_.erase(starting);
+  auto told = told_.find(cluster);
+  if (told == told_.end()) return;
+  told->second.complete = true;
+  told->second.unread = std::move(unread);
 }
 
 void FindingsBook::Forget(const std::string& cluster) {
   std::lock_guard lock(mutex_);
-  starting_.erase(cluster);
-  complete_.erase(cluster);
+  told_.erase(cluster);
   forgotten_.insert(cluster);
+}
+
+uint64_t FindingsBook::dropped() const {
+  std::lock_guard lock(mutex_);
+  return dropped_;
 }
 
 size_t FindingsBook::pending() const {
@@ -156,60 +173,120 @@ std::map<std::string, FindingsBook::Moves> FindingsBook::TakeMoves() {
 Result<> FindingsBook::Flush() {
   std::lock_guard writing(writing_);
   std::vector<Pending> changes;
-  decltype(complete_) complete;
+  std::map<std::string, Told> complete;
   decltype(forgotten_) forgotten;
   {
     std::lock_guard lock(mutex_);
     changes.swap(pending_);
     at_.clear();
-    complete.swap(complete_);
     forgotten.swap(forgotten_);
+    for (auto& [cluster, told] : told_) {
+      if (!told.complete) continue;
+      // What is told from here on is noted in what stays: it is written after this.
+      complete[cluster] = std::exchange(told, Told{.closing = true});
+    }
   }
   size_t written = 0;
   auto fail = [&](Error error) -> Result<> {
-    // What was not written goes first, unless something newer was told of it meanwhile.
     std::lock_guard lock(mutex_);
     for (size_t i = written; i < changes.size(); ++i) {
-      if (at_.try_emplace(changes[i].finding.id, pending_.size()).second)
+      auto [at, added] = at_.try_emplace(changes[i].finding.id, pending_.size());
+      if (added) {
         pending_.push_back(std::move(changes[i]));
+      } else {
+        Pending later = std::exchange(pending_[at->second], std::move(changes[i]));
+        Merge(pending_[at->second], std::move(later));
+      }
     }
-    for (auto& [cluster, seen] : complete) {
-      if (!starting_.contains(cluster)) complete_.try_emplace(cluster, std::move(seen));
-    }
+    for (auto& [cluster, told] : complete) Restore(cluster, std::move(told), true);
     forgotten_.insert(forgotten.begin(), forgotten.end());
     return error;
   };
   for (; written < changes.size(); written += kBatch) {
-    size_t end = std::min(written + kBatch, changes.size());
-    std::vector<Pending> part(changes.begin() + static_cast<ptrdiff_t>(written),
-                              changes.begin() + static_cast<ptrdiff_t>(end));
-    auto done = Write(part);
+    auto part = std::span(changes).subspan(written, std::min(kBatch, changes.size() - written));
+    auto done = WriteParts(part);
     if (!done) return fail(std::move(done).error());
   }
-  for (const auto& [cluster, seen] : complete) {
-    auto closed = CloseOthers(cluster, &seen);
+  while (!complete.empty()) {
+    auto first = complete.begin();
+    auto closed = CloseOthers(first->first, &first->second);
     if (!closed) return fail(std::move(closed).error());
+    std::lock_guard lock(mutex_);
+    auto told = told_.find(first->first);
+    if (!first->second.unread.empty()) {
+      Restore(first->first, std::move(first->second), false);
+    } else if (told != told_.end() && told->second.closing) {
+      told_.erase(told);
+    }
+    complete.erase(first);
   }
-  for (const std::string& cluster : forgotten) {
-    auto closed = CloseOthers(cluster, nullptr);
+  while (!forgotten.empty()) {
+    auto closed = CloseOthers(*forgotten.begin(), nullptr);
     if (!closed) return fail(std::move(closed).error());
+    forgotten.erase(forgotten.begin());
   }
   return Ok();
 }
 
-Result<> FindingsBook::Write(const std::vector<Pending>& changes) {
+// What was taken out to be closed counts on, beside what was told meanwhile; unless the cluster
+// began anew. Under the lock.
+void FindingsBook::Restore(const std::string& cluster, Told told, bool complete) {
+  auto now = told_.find(cluster);
+  if (now == told_.end() || !now->second.closing) return;
+  told.ids.merge(now->second.ids);
+  bool again = now->second.complete;
+  if (again) told.unread = std::move(now->second.unread);
+  told.complete = complete || again;
+  told.closing = false;
+  now->second = std::move(told);
+}
+
+Result<> FindingsBook::WriteParts(std::span<const Pending> changes) {
+  auto done = Write(changes);
+  if (done || (done.error().code() != Code::kLimit && done.error().code() != Code::kInvalid))
+    return done;
+  if (changes.size() > 1) {
+    BW_TRY(WriteParts(changes.first(changes.size() / 2)));
+    return WriteParts(changes.subspan(changes.size() / 2));
+  }
+  Log(Level::kError, "posture.finding.dropped",
+      {{"finding", changes[0].finding.id},
+       {"check", changes[0].finding.check},
+       {"asset", changes[0].finding.asset.Key()},
+       {"error", done.error()}});
+  std::lock_guard lock(mutex_);
+  ++dropped_;
+  return Ok();
+}
+
+Result<> FindingsBook::Write(std::span<const Pending> changes) {
   Arena arena(1 << 16);
   store::Batch batch;
   std::vector<Event> events;
-  std::vector<const Pending*> told;
+  struct Change {
+    const Pending* pending;
+    std::vector<std::string> labels;  // a finding that closes comes without
+  };
+  std::vector<Change> told;
   std::map<std::string, Moves> moves;
   int64_t now = now_us_();
   Value now_text = Value::String(arena, FormatTime(now));
+  std::unordered_map<std::string_view, store::Record> records;
+  {
+    std::vector<std::string> ids;
+    for (const Pending& p : changes) ids.push_back(p.finding.id);
+    BW_TRY(state_.Scan(kFindings, store::Query::AnyOf("key", std::move(ids)),
+                       [&](const store::Record& record) -> Result<> {
+                         records.emplace(arena.Copy(record.key), record);
+                         return Ok();
+                       }));
+  }
   for (const Pending& p : changes) {
     const Finding& f = p.finding;
-    auto record = BW_TRY(state_.Get(kFindings, f.id));
+    auto record = records.find(f.id);
+    bool there = record != records.end();
     Value old;
-    if (record) old = BW_TRY(ParseJson(arena.Copy(record->body), arena, {.borrow_text = true}));
+    if (there) old = BW_TRY(ParseJson(record->second.body, arena, {.borrow_text = true}));
     std::string_view was = old.StringAt("status");
     bool closing = p.change == FindingChange::kClosed;
     if (closing && (was.empty() || was == kClosedStatus)) continue;
@@ -229,8 +306,7 @@ Result<> FindingsBook::Write(const std::vector<Pending>& changes) {
       out.Add("state", Value::String(StatusName(f.status)));
       out.Add("asset", ToValue(f.asset, arena));
       out.Add("workload", Value::String(arena, f.asset.Key()));
-      // An exception that came or went is told without what was not judged anew.
-      bool judged = !f.evidence.value.empty() || !f.args.empty() || old.IsNull();
+      bool judged = p.change != FindingChange::kExcused || !there;
       out.Add("path", Value::String(arena, f.evidence.path));
       out.Add("value", judged ? Value::String(arena, f.evidence.value) : old["value"]);
       out.Add("container", Value::String(arena, f.evidence.container));
@@ -281,9 +357,8 @@ Result<> FindingsBook::Write(const std::vector<Pending>& changes) {
     }
     timed.Add("lastSeen", now_text);
     if (closing) timed.Add("closedAt", now_text);
-    batch.Put(kFindings, f.id, ToJson(timed.Finish()),
-              record ? std::optional(record->revision) : std::nullopt);
-    told.push_back(&p);
+    batch.Put(kFindings, f.id, ToJson(timed.Finish()), there ? record->second.revision : 0);
+    told.push_back({&p, closing ? TextsOf(old["labels"]) : p.labels});
     if (status == was) continue;
 
     bool reopened = was == kClosedStatus && !closing;
@@ -320,8 +395,9 @@ Result<> FindingsBook::Write(const std::vector<Pending>& changes) {
       moves_[cluster].closed += m.closed;
     }
   }
-  for (const Pending* p : told) {
-    tell_("put", p->finding.id, p->finding.asset);
+  for (const Change& change : told) {
+    const Finding& f = change.pending->finding;
+    if (tell_) tell_("put", f.id, f.asset, change.labels);
   }
   if (events.empty()) return Ok();
   // The records stand; an event that cannot be stored now is tried again by the pipeline's queue,
@@ -330,16 +406,15 @@ Result<> FindingsBook::Write(const std::vector<Pending>& changes) {
   return Ok();
 }
 
-Result<> FindingsBook::CloseOthers(const std::string& cluster,
-                                   const std::unordered_set<std::string>* seen) {
+Result<> FindingsBook::CloseOthers(const std::string& cluster, const Told* told) {
   std::vector<Pending> gone;
   BW_TRY(state_.Scan(
       kFindings,
       store::Query::And(
-          {store::Query::Equals("cluster", cluster),
+          {store::Query::Exactly("cluster", cluster),
            store::Query::AnyOf("status", {std::string(kOpen), std::string(kExceptedStatus)})}),
       [&](const store::Record& record) -> Result<> {
-        if (seen != nullptr && seen->contains(record.key)) return Ok();
+        if (told != nullptr && told->ids.contains(record.key)) return Ok();
         Arena arena(1 << 12);
         Value body = BW_TRY(ParseJson(record.body, arena, {.borrow_text = true}));
         Pending p{.cluster = cluster, .change = FindingChange::kClosed};
@@ -347,15 +422,26 @@ Result<> FindingsBook::CloseOthers(const std::string& cluster,
         p.finding.check = body.StringAt("check");
         p.finding.severity = ParseSeverity(body.StringAt("severity")).value_or(Severity::kUnknown);
         p.finding.asset = AssetOf(body["asset"]);
+        if (told != nullptr) {
+          const Unread& unread = told->unread;
+          const Check* check = checks_.Find(p.finding.check);
+          if (unread.kinds.contains(p.finding.asset.group + "/" + p.finding.asset.kind) ||
+              (unread.related && check != nullptr && check->needs_others()))
+            return Ok();
+        }
         p.finding.evidence.path = body.StringAt("path");
         gone.push_back(std::move(p));
         return Ok();
       }));
+  if (told != nullptr) {
+    // What came back meanwhile is not gone.
+    std::lock_guard lock(mutex_);
+    if (auto now = told_.find(cluster); now != told_.end()) {
+      std::erase_if(gone, [&](const Pending& p) { return now->second.ids.contains(p.finding.id); });
+    }
+  }
   for (size_t i = 0; i < gone.size(); i += kBatch) {
-    std::vector<Pending> part(
-        gone.begin() + static_cast<ptrdiff_t>(i),
-        gone.begin() + static_cast<ptrdiff_t>(std::min(i + kBatch, gone.size())));
-    BW_TRY(Write(part));
+    BW_TRY(WriteParts(std::span(gone).subspan(i, std::min(kBatch, gone.size() - i))));
   }
   return Ok();
 }

@@ -8,12 +8,16 @@
 //   FindingsBook book(state, pipeline, checks, tell);
 //   book.Begin(cluster);                        // what is told from here on is all there is
 //   book.Add(cluster, change, finding, facts);  // any number; quick
-//   book.Complete(cluster);                     // all was told: the rest of what was open closes
+//   book.Complete(cluster, {});                 // all was told: the rest of what was open closes
 //   book.Flush();                               // by a thread of the caller, every so often
 //
 // Record: {id, check, category, severity, status: open|excepted|closed, state: fail|error, asset,
 // path, value, container, args, labels: ["k=v"], images, exception: {…}, controls:
-// ["cis-1.12/5.2.2"], fixable, firstSeen, lastSeen, closedAt, reopened}.
+// ["cis-1.12/5.2.2"], fixable, firstSeen, lastSeen (when it was last written: opened, changed,
+// excepted or closed), closedAt, reopened}.
+//
+// A finding that the store refuses for what it is (kLimit, kInvalid) is dropped, logged and
+// counted; on any other error everything stays for the next Flush().
 //
 // Thread-safe.
 
@@ -21,6 +25,8 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -41,7 +47,8 @@ const store::Collection& FindingsCollection();
 class FindingsBook {
  public:
   // Told of each record that changed.
-  using Tell = std::function<void(std::string_view op, const std::string& key, const Asset& asset)>;
+  using Tell = std::function<void(std::string_view op, const std::string& key, const Asset& asset,
+                                  const std::vector<std::string>& labels)>;
 
   FindingsBook(store::StateStore& state, Pipeline& pipeline, const CheckSet& checks, Tell tell,
                std::function<int64_t()> now_us);
@@ -49,13 +56,22 @@ class FindingsBook {
   void Begin(const std::string& cluster);
   void Add(const std::string& cluster, FindingChange change, const Finding& finding,
            const Facts& facts);
-  void Complete(const std::string& cluster);
+  // What could not be read may still be as it was: findings of it stay as they are.
+  struct Unread {
+    std::set<std::string> kinds;  // "group/Kind"
+    bool related = false;         // so may those of checks that compare objects
+    bool empty() const { return kinds.empty() && !related; }
+    friend bool operator==(const Unread&, const Unread&) = default;
+  };
+  // All was told but for what is unread. Called again once that has been read.
+  void Complete(const std::string& cluster, Unread unread);
   // The cluster was removed: its findings close.
   void Forget(const std::string& cluster);
 
   // Writes what has been told. Keeps what could not be written for the next time.
   Result<> Flush();
   size_t pending() const;
+  uint64_t dropped() const;
 
   // Transitions since the last call, by cluster: for trends.
   struct Moves {
@@ -69,10 +85,19 @@ class FindingsBook {
     FindingChange change;
     Finding finding;
     std::vector<std::string> labels, images;
-    bool first = false;  // told at the start: may be there already
   };
-  Result<> Write(const std::vector<Pending>& changes);
-  Result<> CloseOthers(const std::string& cluster, const std::unordered_set<std::string>* seen);
+  // What was told of a cluster since Begin(), until all that is not among it has been closed.
+  struct Told {
+    std::unordered_set<std::string> ids;
+    bool complete = false;  // to be closed by the next Flush()
+    bool closing = false;   // a Flush() is at it; `ids` are those that were told meanwhile
+    Unread unread;
+  };
+  static void Merge(Pending& earlier, Pending later);
+  void Restore(const std::string& cluster, Told told, bool complete);
+  Result<> WriteParts(std::span<const Pending> changes);
+  Result<> Write(std::span<const Pending> changes);
+  Result<> CloseOthers(const std::string& cluster, const Told* told);
 
   store::StateStore& state_;
   Pipeline& pipeline_;
@@ -84,11 +109,10 @@ class FindingsBook {
   mutable std::mutex mutex_;
   std::vector<Pending> pending_;
   std::unordered_map<std::string, size_t> at_;  // id → index in pending_
-  // Clusters that are being told, with what was; and those that are complete once the pending ones
-  // are written.
-  std::map<std::string, std::unordered_set<std::string>> starting_, complete_;
+  std::map<std::string, Told> told_;
   std::unordered_set<std::string> forgotten_;
   std::map<std::string, Moves> moves_;
+  uint64_t dropped_ = 0;
 };
 
 }  // namespace bulwark::posture

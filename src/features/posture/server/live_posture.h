@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <stop_token>
 #include <string>
@@ -49,12 +50,14 @@ class LivePosture : public AssetListener {
   LivePosture(Services& services, const CheckSet& checks);
   ~LivePosture() override;
 
-  void Start();
+  // Before the inventory's: puts right what a crash, or a cluster removed meanwhile, left behind.
+  Result<> Start();
   void Stop();
 
-  // A full inspection of a cluster, whose report is returned; recorded in "runs".
+  // A full inspection of a cluster, whose report is returned; recorded in "runs". Errors beside
+  // those of the inventory: posture.running (kExists), posture.stopped (kUnavailable).
   Result<Report> Run(const std::string& cluster, std::string_view by, std::stop_token stop);
-  // The same in the background; the key of the record.
+  // The same in the background; the key of the record, which is there by then.
   Result<std::string> StartRun(const std::string& cluster, std::string_view by);
 
   ExceptionBook& exceptions() { return exceptions_; }
@@ -78,30 +81,50 @@ class LivePosture : public AssetListener {
   class Watched;  // one cluster
 
   std::shared_ptr<Watched> Find(const std::string& cluster) const;
+  std::vector<std::shared_ptr<Watched>> All() const;
   void Work(std::stop_token stop);
+  void SettleOne(Watched& watched);
   void ApplyExceptions();
   void WriteScores(Watched& watched);
+  Result<> WriteSummary(Watched& watched, const LiveSummary& summary);
+  void ForgetCluster(const std::string& cluster);
+  void Sweep();
+
+  void ReadKubelets(std::stop_token stop);
+  void ReadKubeletsOf(Watched& watched, std::stop_token stop);
+
+  Result<> Claim(const std::string& cluster);
+  void WriteRun(const std::string& key, const std::string& cluster, std::string_view by,
+                const std::string& started, const Result<Report>* report,
+                std::optional<uint64_t> drift);
   Result<Report> Inspect(const std::string& cluster, std::stop_token stop);
-  Result<Report> RunAs(const std::string& key, const std::string& cluster, std::string_view by,
-                       std::stop_token stop);
+  Result<Report> RunClaimed(const std::string& key, const std::string& cluster, std::string_view by,
+                            std::stop_token stop);
+  std::optional<uint64_t> DriftOf(const Report& report, const std::string& cluster,
+                                  int64_t started_us, std::stop_token stop);
 
   Services& services_;
   const CheckSet& checks_;
   FindingsBook book_;
   ExceptionBook exceptions_;
   Counter& drift_;
+  std::atomic<bool> running_workers_ = false;
+  std::atomic<bool> flush_failed_ = false;
 
-  mutable std::mutex mutex_;
+  mutable std::mutex mutex_;  // before that of a Watched, never after
   std::map<std::string, std::shared_ptr<Watched>> clusters_;
+  std::set<std::string> removed_;                     // to be forgotten by the worker
   std::map<std::string, FindingsBook::Moves> moves_;  // not yet in a trend
   bool exceptions_changed_ = true;
+  bool stopped_ = false;
   struct Background {
     std::shared_ptr<std::atomic<bool>> done;
     std::jthread thread;
   };
   std::vector<Background> runs_;
   std::set<std::string> running_;  // clusters
-  std::jthread worker_;
+  std::stop_source ending_;
+  std::jthread worker_, kubelets_;
   std::condition_variable_any wake_;
 };
 
