@@ -9,6 +9,8 @@
 #include "app/agent/agent_commands.h"
 #include "app/cel_commands.h"
 #include "app/completion.h"
+#include "app/server/client_commands.h"
+#include "app/server/server_commands.h"
 #include "base/text.h"
 #include "features/posture/commands.h"
 
@@ -137,6 +139,8 @@ int Main(std::vector<std::string> args, Env& env) {
   posture::AddCommands(app, env, exit_code);
   AddCelCommands(app, env, exit_code);
   AddAgentCommands(app, env, exit_code);
+  AddServerCommands(app, env, exit_code);
+  AddClientCommands(app, env, exit_code);
   AddHelpCommands(app, env, exit_code);
   if (args.empty()) {
     env.err(app.help());

@@ -7,15 +7,22 @@
 #include <chrono>
 #include <filesystem>
 
+#include "app/server/agent_process.h"
+#include "app/server/api_client.h"
 #include "app/server/config_kinds.h"
+#include "app/server/recent_log.h"
 #include "app/server/system_routes.h"
+#include "base/files.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/text.h"
 #include "base/time.h"
 #include "console_files/console_files.h"
 #include "features/audit/feature.h"
+#include "features/audit/routes.h"
 #include "features/node/feature.h"
 #include "features/posture/server/feature.h"
+#include "features/posture/server/routes.h"
 #include "model/record.h"
 #include "net/http_server.h"
 #include "net/url_guard.h"
@@ -26,8 +33,9 @@
 #include "platform/inventory/inventory.h"
 #include "platform/inventory/routes.h"
 #include "platform/link/server.h"
-#include "platform/notify/notify.h"
+#include "platform/notify/sinks.h"
 #include "platform/pipeline/pipeline.h"
+#include "platform/schedule/routes.h"
 #include "platform/schedule/schedule.h"
 #include "platform/service/service.h"
 #include "platform/store/sqlite_event_store.h"
@@ -38,13 +46,6 @@
 namespace bulwark {
 
 namespace {
-
-// A browser's page may do what it comes with and nothing else.
-constexpr std::string_view kContentSecurityPolicy =
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' "
-    "data:; "
-    "font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
 Result<> MakeFolder(const std::string& path) {
   std::error_code error;
@@ -118,17 +119,18 @@ struct Server::State {
   std::unique_ptr<auth::Auth> auth;
   std::unique_ptr<Scheduler> scheduler;
   std::unique_ptr<Config> config;
-  std::unique_ptr<notify::Notify> notify;
+  std::unique_ptr<notify::Sinks> sinks;
   std::unique_ptr<link::LinkServer> link;
   std::optional<Services> services;
   std::vector<std::unique_ptr<Feature>> features;
   std::shared_ptr<void> system_routes;
-  audit::AuditFeature* audit = nullptr;
+  Feature* audit = nullptr;
   std::unique_ptr<net::HttpServer> console, webhooks;
   std::string ca_file;
   std::vector<std::string> warnings;
   size_t features_started = 0;
 
+  std::vector<std::pair<std::string, std::string>> Listeners() const;
   Result<> Open();
   Result<> AddFeatures();
   Result<> Listen();
@@ -154,7 +156,7 @@ Result<> Server::State::Open() {
   vault::CertificateOptions certificate;
   for (const std::string& name : options.names) {
     if (net::IpAddress::Parse(name)) {
-      certificate.names.ip.push_back(name);
+      certificate.names.ips.push_back(name);
     } else {
       certificate.names.dns.push_back(name);
     }
@@ -170,6 +172,8 @@ Result<> Server::State::AddFeatures() {
   api::AddMessages(catalog);
   auth::Auth::AddMessages(catalog);
   link::LinkServer::AddMessages(catalog);
+  AddInventoryMessages(catalog);
+  AddScheduleMessages(catalog);
   catalog.Add("access.request",
               {"{user}: {what} ({path}, {status})", "{user}：{what}（{path}，{status}）"});
 
@@ -195,7 +199,8 @@ Result<> Server::State::AddFeatures() {
   config = std::make_unique<Config>(*state);
   services.emplace(Services{*state, *events, *pipeline, *vault, *api, *inventory, *scheduler,
                             *config, catalog, metrics, options.data_folder, options.version});
-  AddInventoryRoutes(*api, *inventory, *state, *events, *scheduler);
+  AddInventoryRoutes(*api, *inventory, *state, *events, catalog);
+  AddScheduleRoutes(*api, *scheduler, *state);
 
   link::LinkServerOptions link_options{.listen = options.agent_listen};
   link = std::make_unique<link::LinkServer>(*state, *pipeline, *certificates, metrics,
@@ -203,25 +208,47 @@ Result<> Server::State::AddFeatures() {
   link->AddRoutes(*api);
 
   auto others_may_approve = [this](const std::string& principal) {
-    return auth->OthersMay("exceptions.approve", principal);
+    // Where that cannot be found out, one's own requests are not approved.
+    return auth->OthersMay("exceptions.approve", principal).value_or(true);
   };
   features.push_back(
       BW_TRY(posture::MakePosture(*services, {.check_folders = options.check_folders,
                                               .others_may_approve = others_may_approve})));
   Feature& posture = *features.back();
-  auto audit_feature = BW_TRY(audit::MakeAudit(
-      *services, {.rule_folders = options.rule_folders, .log_files = options.audit_logs}));
-  audit = audit_feature.get();
-  features.push_back(std::move(audit_feature));
+  audit::AuditFeatureOptions hear{.webhook_url = options.webhook_url,
+                                  .webhook_ca_pem = certificates->ca_pem(),
+                                  .rule_folders = options.rule_folders};
+  for (const std::string& log : options.audit_logs) {
+    auto parts = Cut(log, "=");
+    if (!parts || parts->first.empty() || parts->second.empty()) {
+      return Error(Code::kInvalid, "server.audit_log",
+                   fmt::format("--audit-log: expected cluster=path, not {}", log));
+    }
+    hear.files.push_back(
+        {.path = std::string(parts->second), .cluster = std::string(parts->first)});
+  }
+  features.push_back(BW_TRY(audit::MakeAudit(*services, std::move(hear))));
+  audit = features.back().get();
   features.push_back(BW_TRY(node::MakeNode(*services, *link)));
-  notify = BW_TRY(notify::Notify::Open(*state, *pipeline, *vault, metrics, guard));
-  notify->AddRoutes(*api);
+  sinks = std::make_unique<notify::Sinks>(
+      *state, *pipeline, *vault, catalog, metrics,
+      notify::SinkOptions{.spool_folder = options.data_folder + "/spool/sinks",
+                          .file_folder = options.data_folder + "/sinks",
+                          .guard = guard});
+  BW_TRY(sinks->Open());
+  sinks->AddRoutes(*api);
 
-  AddConfigKinds(*config, *services, *auth, posture);
-  system_routes = AddSystemRoutes(*services, {.started = started,
-                                              .ca_file = ca_file,
-                                              .max_event_bytes = options.max_event_bytes,
-                                              .link = link.get()});
+  AddConfigKinds(*services, posture);
+  SystemOptions system{.started = started, .max_event_bytes = options.max_event_bytes};
+  system.listeners = [this] { return Listeners(); };
+  system.recent_log = RecentLog;
+  system.render_finding = [&posture](const Value& record, Language language, Arena& arena) {
+    return posture::RenderFinding(posture::ChecksOf(posture), record, language, false, arena);
+  };
+  system.render_alert = [this](const Value& record, Language language, Arena& arena) {
+    return audit::RenderAlert(catalog, record, language, arena);
+  };
+  system_routes = BW_TRY(AddSystemRoutes(*services, std::move(system)));
   api->SetConsole(ConsoleFiles());
   return Ok();
 }
@@ -235,7 +262,7 @@ Result<> Server::State::StartConsole() {
       net::TlsServerOptions{.certificate_pem = pair.certificate_pem, .key_pem = pair.key_pem};
   http.workers = static_cast<size_t>(options.workers);
   http.trusted_proxies = options.trusted_proxies;
-  http.default_headers = {{"Content-Security-Policy", std::string(kContentSecurityPolicy)},
+  http.default_headers = {{"Content-Security-Policy", std::string(kConsolePolicy)},
                           {"X-Content-Type-Options", "nosniff"},
                           {"Referrer-Policy", "no-referrer"},
                           {"Cross-Origin-Opener-Policy", "same-origin"},
@@ -258,10 +285,14 @@ Result<> Server::State::Listen() {
     http.tls =
         net::TlsServerOptions{.certificate_pem = pair.certificate_pem, .key_pem = pair.key_pem};
     http.workers = 2;
-    http.limits.max_body_bytes = size_t{16} << 20;
+    // Each path below has limits and credentials of its own; what is none of them is not there.
+    http.on_head = [this](const net::ServerRequest& request) -> net::HeadDecision {
+      if (audit::AuditWebhook::IsOurs(request)) return audit::AuditWebhookOf(*audit).Head(request);
+      return {.refusal = net::ServerResponse{.status = 404}};
+    };
     webhooks =
         BW_TRY(net::HttpServer::Start(std::move(http), [this](const net::ServerRequest& request) {
-          return audit->Webhook(request);
+          return audit::AuditWebhookOf(*audit).Handle(request);
         }));
   }
   certificates->OnChange([this] {
@@ -282,6 +313,7 @@ Result<> Server::State::Begin() {
       return std::move(started_feature).error().While("starting " + feature->name());
     ++features_started;
   }
+  BW_TRY(sinks->Start());
   certificates->Start();
   if (!options.agent_listen.empty()) BW_TRY(link->Start());
   BW_TRY(inventory->Start());
@@ -301,6 +333,18 @@ Result<> Server::State::Begin() {
   return Ok();
 }
 
+std::vector<std::pair<std::string, std::string>> Server::State::Listeners() const {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const auto& [name, server] :
+       {std::pair("console", console.get()), std::pair("webhooks", webhooks.get())}) {
+    if (server == nullptr) continue;
+    for (const std::string& address : server->addresses()) out.emplace_back(name, address);
+  }
+  if (!options.agent_listen.empty())
+    out.emplace_back("agents", fmt::format("port {}", link->port()));
+  return out;
+}
+
 // The other way round: nobody is asked any more, then nobody works, then what is queued is stored.
 Server::State::~State() {
   using std::chrono::seconds;
@@ -314,10 +358,11 @@ Server::State::~State() {
   for (size_t i = features_started; i > 0; --i) features[i - 1]->Stop();
   console.reset();
   webhooks.reset();
-  notify.reset();
+  if (sinks != nullptr) sinks->Stop();
   // Routes and subscriptions hold references into what follows.
   system_routes.reset();
   api.reset();
+  sinks.reset();
   features.clear();
   link.reset();
 }
@@ -340,6 +385,23 @@ std::string Server::agent_url() const {
   if (state_->options.agent_listen.empty()) return {};
   return fmt::format("https://127.0.0.1:{}", state_->link->port());
 }
+Result<> Server::WriteClientFile() {
+  std::string token = BW_TRY(state_->auth->IssueLocalToken("command line of this machine", "admin",
+                                                           std::chrono::hours(24 * 30)));
+  return bulwark::WriteClientFile(state_->options.data_folder, console_url(), token, ca_file());
+}
+
+Result<std::unique_ptr<AgentProcess>> Server::StartLocalAgent(const std::string& folder) {
+  char name[256] = {};
+  ::gethostname(name, sizeof(name) - 1);
+  auto enrolment = BW_TRY(state_->link->MakeToken("", name, std::chrono::minutes(10), "system"));
+  BW_TRY(MakeFolder(folder));
+  std::string token_file = folder + "/enrolment-token";
+  BW_TRY(WriteFileAtomic(token_file, enrolment.token, 0600));
+  return AgentProcess::Start({"agent", "--server", agent_url(), "--ca", ca_file(), "--data", folder,
+                              "--enrolment-token-file", token_file, "--node", name});
+}
+
 const std::string& Server::ca_file() const { return state_->ca_file; }
 std::optional<std::string> Server::first_password() const { return state_->auth->first_password(); }
 const std::vector<std::string>& Server::warnings() const { return state_->warnings; }

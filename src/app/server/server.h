@@ -27,6 +27,8 @@
 
 namespace bulwark {
 
+class AgentProcess;
+
 struct ServerOptions {
   std::string data_folder;
   std::string version;
@@ -34,7 +36,8 @@ struct ServerOptions {
   std::vector<std::string> console_listen = {"127.0.0.1:8443"};
   std::vector<std::string> webhook_listen = {"127.0.0.1:9443"};
   std::vector<std::string> agent_listen = {"127.0.0.1:7443"};
-  std::string public_url;  // "https://bulwark.example.com"
+  std::string public_url;   // "https://bulwark.example.com"
+  std::string webhook_url;  // how API servers reach the webhooks, for what they are given
   // The console's certificate; else one of Bulwark's own CA.
   std::string certificate_file, key_file;
   std::vector<std::string> names;  // of the server, in its own certificate: DNS or IP
@@ -69,6 +72,11 @@ class Server {
   const std::string& ca_file() const;
   // Of the first administrator, if this start made one.
   std::optional<std::string> first_password() const;
+  // A token of this machine's user for the command line, as <data folder>/client.json (0600); made
+  // anew at each start, good for thirty days.
+  Result<> WriteClientFile();
+  // The agent of this machine, enrolled here, with its data in that folder.
+  Result<std::unique_ptr<AgentProcess>> StartLocalAgent(const std::string& folder);
   // What could not be done at the start, and does not keep the server from running (a cluster that
   // is away).
   const std::vector<std::string>& warnings() const;

@@ -11,6 +11,7 @@
 #include "app/server/agent_process.h"
 #include "app/server/api_client.h"
 #include "app/server/backup.h"
+#include "app/server/recent_log.h"
 #include "app/server/server.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -45,6 +46,7 @@ void AddServerOptions(CLI::App& command, ServerCommand& o) {
   command.add_option("--agent-listen", s.agent_listen, "Agents: host:port")
       ->allow_extra_args(false);
   command.add_option("--public-url", s.public_url, "How people reach the console");
+  command.add_option("--webhook-url", s.webhook_url, "How API servers reach the webhooks");
   command.add_option("--tls-certificate", s.certificate_file,
                      "The console's certificate (PEM), instead of one of its own");
   command.add_option("--tls-key", s.key_file, "Its key (PEM)");
@@ -155,7 +157,8 @@ Result<int> Run(ServerCommand& command, bool up, Env& env) {
     if (started) {
       agent = std::move(*started);
     } else {
-      env.Complain(started.error().While("starting the agent of this machine").ToString());
+      env.Complain(
+          std::move(started).error().While("starting the agent of this machine").ToString());
     }
   }
   WaitForSignal();
