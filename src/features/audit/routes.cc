@@ -542,7 +542,7 @@ void AddAlertRoutes(const ContextPtr& c) {
   c->api.AddSchema("Suppression", std::string(kObject));
   c->api.AddCollection({.path = "/api/v1/suppressions",
                         .collection = "suppressions",
-                        .tag = "alerts",
+                        .tag = "suppressions",
                         .id = "Suppression",
                         .permission = "alerts.read",
                         .schema = "Suppression",
@@ -552,7 +552,7 @@ void AddAlertRoutes(const ContextPtr& c) {
   c->api.Add({.method = "DELETE",
               .path = "/api/v1/suppressions/{id}",
               .id = "deleteSuppression",
-              .tag = "alerts",
+              .tag = "suppressions",
               .summary = "End a suppression",
               .permission = "alerts.triage",
               .status = 204,

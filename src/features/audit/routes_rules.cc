@@ -269,7 +269,7 @@ void AddSourceRoutes(const ContextPtr& c) {
   c->api.AddCollection(
       {.path = "/api/v1/audit-sources",
        .collection = std::string(AuditWebhook::kCollection),
-       .tag = "events",
+       .tag = "auditSources",
        .id = "AuditSource",
        .permission = "settings.read",
        .schema = "AuditSource",
@@ -282,7 +282,7 @@ void AddSourceRoutes(const ContextPtr& c) {
       {.method = "POST",
        .path = "/api/v1/audit-sources",
        .id = "addAuditSource",
-       .tag = "events",
+       .tag = "auditSources",
        .summary = "Take audit events of a cluster's API server; its secret is shown once",
        .permission = "settings.write",
        .request =
@@ -310,7 +310,7 @@ void AddSourceRoutes(const ContextPtr& c) {
   c->api.Add({.method = "DELETE",
               .path = "/api/v1/audit-sources/{id}",
               .id = "deleteAuditSource",
-              .tag = "events",
+              .tag = "auditSources",
               .summary = "Take no more audit events of a source",
               .permission = "settings.write",
               .status = 204,
