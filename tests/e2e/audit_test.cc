@@ -99,7 +99,7 @@ struct World {
     if (cut) {
       for (std::string_view parameter : Split(cut->second, '&')) {
         auto pair = Cut(parameter, "=");
-        request.query.emplace_back(pair->first, pair->second);
+        request.query.emplace_back(pair->first, ReplaceAll(pair->second, "+", " "));
       }
     }
     request.host = "localhost";
