@@ -1,6 +1,6 @@
 #!/bin/sh
 # The stores' figures: appends, disk size, searches, histograms, top values; lists, pages, groups.
-#   bench/store/run.sh            10,000,000 events, 55,000 assets, 100,000 findings (about 15 min, 12 GB)
+#   bench/store/run.sh            10,000,000 events, 55,000 assets, 100,000 findings (half an hour, 10 GB)
 #   bench/store/run.sh --quick    200,000 events, 5,500 assets, 10,000 findings
 #   bench/store/run.sh N [FOLDER] N events; in FOLDER, which is kept (events there are not made again)
 set -eu

@@ -132,13 +132,16 @@ TEST_P(EventStoreSuite, RefusesWhatIsTooBig) {
   EXPECT_EQ(outcome->stored, 1u);
   EXPECT_EQ(outcome->duplicates, 1u);
   // Keys beyond any measure are cut; the extremes of time are kept in bounds.
-  Event vast = Make(3, INT64_MAX);
+  Event vast = Make(3, kStart);
+  vast.time_us = INT64_MAX;
   vast.user_agent = std::string(100'000, 'u');
   vast.received_us = INT64_MIN;
   ASSERT_TRUE(store_->Append(std::vector<Event>{vast}));
   EXPECT_EQ((*store_->Get(vast.id))->user_agent.size(), 1024u);
   EXPECT_EQ(store_->Histogram({}, kHour).error().id(), "store.range");
   EventQuery wide{.since_us = 0, .until_us = INT64_MAX};
+  EXPECT_EQ(store_->Histogram(wide, INT64_MAX).error().id(), "store.range");
+  wide.until_us = kStart;
   EXPECT_EQ(store_->Histogram(wide, 1).error().id(), "store.limit");
 }
 

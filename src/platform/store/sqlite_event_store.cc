@@ -636,7 +636,9 @@ Result<> SqliteEventStore::CountInto(Connection& reader, const Segment& segment,
 }
 
 Result<std::vector<Bucket>> SqliteEventStore::Histogram(const EventQuery& query, int64_t step_us) {
-  if (!query.since_us || !query.until_us || step_us <= 0 || *query.until_us < *query.since_us) {
+  constexpr int64_t kFar = int64_t{1} << 60;  // sums of times stay within 64 bits
+  if (!query.since_us || !query.until_us || step_us <= 0 || *query.until_us < *query.since_us ||
+      *query.since_us < -kFar || *query.until_us > kFar) {
     return Error(Code::kInvalid, "store.range",
                  "a histogram needs since, until after it, and a step");
   }
