@@ -32,6 +32,9 @@ const lists = {
   grants: { items: [{ id: 'g1', subject: 'user:admin', role: 'admin', scope: {} }, { id: 'g2', subject: 'group:oidc:dev', role: 'developer', scope: { clusters: [data.clusters[0].id], namespaces: ['team-*'] } }], columns: { subject: 'subject', role: 'role' } },
   tokens: { items: [{ id: 't1', name: 'ci-pipeline', kind: 'machine', owner: 'user:admin', grants: [{ role: 'developer' }], createdAt: new Date().toISOString(), expires: new Date(Date.now() + 8e9).toISOString(), lastUsed: new Date().toISOString() }], columns: { name: 'name', kind: 'kind', owner: 'owner', lastused: 'lastUsed', expires: 'expires' } },
   providers: { items: [{ kind: 'oidc', name: 'keycloak', title: 'Keycloak', oidc: { issuer: 'https://login.example.com/realms/main', clientId: 'bulwark' }, enabled: true }, { kind: 'ldap', name: 'ldap', title: '公司目录', ldap: { url: 'ldaps://ldap.example.com', userBase: 'dc=example,dc=com' }, enabled: true }], columns: { name: 'name', kind: 'kind' }, key: 'name' },
+  sinks: { items: [{ id: 'k1', name: 'Splunk', type: 'http', url: 'https://splunk.example.com:8088/services/collector', enabled: true, kinds: ['alert', 'finding'], status: { sent: 102334, failures: 0, dropped: 0, waiting: 3, lastSent: new Date().toISOString() } }, { id: 'k2', name: '', type: 'file', path: 'findings-of-the-production-clusters-in-europe.jsonl', enabled: true, status: { sent: 10, failures: 4, dropped: 31, waiting: 900, lastError: 'No space left on device' } }], columns: { name: 'name' } },
+  'audit-sources': { items: [{ id: 'a1', name: 'production-eu', cluster: data.clusters[0].id, createdAt: new Date().toISOString(), events: 412345, duplicates: 12, invalid: 0, lastSeen: new Date().toISOString() }], columns: { name: 'name' } },
+  suppressions: { items: [{ id: 'x1', rule: 'exec-into-pod', match: { cluster: data.clusters[0].id, ns: 'kube-system', user: 'alice' }, reason: 'On-call debugging, agreed with the platform team', by: 'user:alice', at: new Date().toISOString(), expires: new Date(Date.now() + 9e8).toISOString(), hits: 14 }], columns: { rule: 'rule', cluster: 'match.cluster', ns: 'match.ns' } },
   checks: { items: data.checks, columns: { severity: 'severity', category: 'category', id: 'id', failed: 'failed' } },
 };
 for (const c of data.checks) {
@@ -189,7 +192,7 @@ async function handle(request, response) {
     const a = data.assets.find((x) => x.key === decodeURIComponent(rest.join('/')));
     return a ? send(200, yamlOf(a.asset), { 'content-type': 'application/yaml' }) : problem(404, 'Not found', '');
   }
-  if (noun === 'asset-history') return send(200, { items: [1, 2, 3].map((n) => ({ id: `h${n}`, time: new Date(Date.now() - n * 4e7).toISOString(), kind: 'asset', verb: n === 3 ? 'created' : 'changed', user: 'alice', severity: 'info', message: lang === 'zh' ? '工作负载已更新' : 'Deployment changed', body: { diff: [{ path: 'spec.replicas', before: n, after: n + 1 }, { path: 'spec.template.spec.containers[main].image', before: 'web:v1', after: 'web:v2' }] } })) });
+  if (noun === 'asset-history') return send(200, { items: [1, 2, 3].map((n) => ({ id: `h${n}`, time: new Date(Date.now() - n * 4e7).toISOString(), kind: 'asset', verb: n === 3 ? 'created' : 'changed', user: 'alice', severity: 'info', message: lang === 'zh' ? '工作负载已更新' : 'Deployment changed', changes: [{ path: 'spec.replicas', before: `${n}`, after: `${n + 1}` }, { path: 'spec.template.spec.containers[main].image', before: n === 2 ? '' : '"web:v1"', after: '"web:v2"' }] })) });
   if (noun === 'asset-relations') {
     const a = data.assets.find((x) => x.key === decodeURIComponent(rest.join('/')));
     const of = (kind) => data.assets.filter((x) => x.asset.kind === kind && x.asset.cluster === a.asset.cluster && x.asset.namespace === a.asset.namespace).slice(0, 5);
@@ -238,7 +241,7 @@ async function handle(request, response) {
   if (noun === 'system') {
     if (key === 'backup') return send(200, 'backup', { 'content-type': 'application/octet-stream', 'content-disposition': 'attachment; filename="bulwark.backup"' });
     if (key === 'support') return send(200, 'tar', { 'content-disposition': 'attachment; filename="support.tar.gz"' });
-    return send(200, { version: '0.1.0', uptime: 345678, stores: { state: { bytes: 48e6, records: { assets: data.assets.length, findings: data.findings.length } }, events: { bytes: 1.7e9, events: 4123456, oldest: new Date(Date.now() - 30 * 864e5).toISOString() } }, queues: [{ name: 'pipeline', queued: 12, dropped: 0 }, { name: 'rules', queued: 0, dropped: 0 }, { name: 'posture', queued: 3, dropped: 0 }, { name: 'kubernetes-events', queued: 0, dropped: 128 }], clusters: 4, agents: 30, listeners: [{ name: 'api', address: '0.0.0.0:8443', tls: true, certificateExpires: new Date(Date.now() + 6e9).toISOString() }, { name: 'webhooks', address: '0.0.0.0:8444', tls: true }, { name: 'agents', address: '0.0.0.0:8445', tls: true }], memory: { rss: 180e6 }, sinks: [{ name: 'splunk-hec', state: 'ready', sent: 102334, failed: 0, dropped: 0 }, { name: '/var/log/bulwark/findings.jsonl', state: 'failed', sent: 10, failed: 2, dropped: 31, lastError: 'No space left on device' }] });
+    return send(200, { version: '0.1.0', uptime: 345678, stores: { state: { bytes: 48e6, records: { assets: data.assets.length, findings: data.findings.length } }, events: { bytes: 1.7e9, events: 4123456, oldest: new Date(Date.now() - 30 * 864e5).toISOString() } }, queues: [{ name: 'pipeline', queued: 12, dropped: 0 }, { name: 'rules', queued: 0, dropped: 0 }, { name: 'posture', queued: 3, dropped: 0 }, { name: 'kubernetes-events', queued: 0, dropped: 128 }], clusters: 4, agents: 30, listeners: [{ name: 'api', address: '0.0.0.0:8443', tls: true, certificateExpires: new Date(Date.now() + 6e9).toISOString() }, { name: 'webhooks', address: '0.0.0.0:8444', tls: true }, { name: 'agents', address: '0.0.0.0:8445', tls: true }], memory: { rss: 180e6 } });
   }
   if (noun === 'permissions') return send(200, { items: ['agents', 'alerts', 'assets', 'clusters', 'events', 'exceptions', 'findings', 'users'].flatMap((n) => [{ id: `${n}.read`, title: lang === 'zh' ? `查看${n}` : `See ${n}` }, { id: `${n}.write`, title: lang === 'zh' ? `修改${n}` : `Change ${n}` }]) });
   if (noun === 'settings') {
@@ -277,10 +280,14 @@ async function handle(request, response) {
     const made = { id: requestId, ...body, createdAt: new Date().toISOString(), ...(noun === 'exceptions' && { state: 'requested', requestedBy: session.name, requestedAt: new Date().toISOString() }), ...(noun === 'clusters' && { state: 'connecting', version: '', kubeconfig: undefined }) };
     list.items.unshift(made);
     tell(noun, { op: 'put', key: made.id });
-    return send(201, noun === 'tokens' ? { token: `bwt_${requestId}${requestId}`, record: made } : made);
+    return send(201, noun === 'audit-sources' ? { ...made, path: '/audit/secret', webhookConfig: 'apiVersion: v1\nkind: Config\nclusters: []\n' } : noun === 'tokens' ? { token: `bwt_${requestId}${requestId}`, record: made } : made);
   }
   if (noun === 'agents' && key === 'enrolment') return send(201, { token: `bwe_${requestId}`, expires: new Date(Date.now() + 36e5).toISOString(), ca: '-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----\n' });
-  if (noun === 'rules' && key === 'test') return send(200, { matched: 3, items: data.events.slice(0, 3).map((e) => rendered('events', e, lang)) });
+  if (noun === 'rules' && key === 'test') return send(200, { events: 1234, matches: 3, errors: 0, items: [{ group: 'x', time: new Date().toISOString(), count: 3, message: 'alice ran a command in web-0' }] });
+  if (noun === 'users' && rest[1] === 'password') {
+    session.must = false;
+    return send(204);
+  }
   if (!record) return problem(404, lang === 'zh' ? '未找到' : 'Not found', lang === 'zh' ? '该对象不存在或您无权查看。' : 'It does not exist, or you may not see it.');
   if (request.method === 'DELETE') {
     list.items.splice(list.items.indexOf(record), 1);
@@ -295,12 +302,11 @@ async function handle(request, response) {
     const action = rest[1];
     const now = new Date().toISOString();
     if (noun === 'findings') data.exceptions.unshift({ id: requestId, check: record.check, cluster: record.asset.cluster, namespace: record.asset.namespace, name: record.asset.name, kind: record.asset.kind, reason: body.reason, requestedBy: `user:${session.name}`, requestedAt: now, state: 'requested', expires: body.expires, covers: 1 });
-    if (noun === 'users') session.must = false;
-    if (noun === 'clusters') return send(200, { state: record.state, version: record.version, items: ['pods', 'nodes', 'namespaces', 'deployments.apps', 'roles.rbac.authorization.k8s.io'].map((resource) => ({ resource, readable: true })).concat(record.unreadable.map((u) => ({ ...u, readable: false }))) });
+    if (noun === 'clusters') return send(200, { ok: !record.unreadable.length, version: record.version, milliseconds: 12, kinds: ['pods', 'nodes', 'namespaces', 'deployments.apps', 'roles.rbac.authorization.k8s.io'].map((resource) => ({ resource, needed: true, list: true, watch: true })).concat(record.unreadable.map((u) => ({ resource: u.resource, list: false, watch: false, reason: u.error }))) });
     const states = { acknowledge: 'acknowledged', resolve: 'resolved', reopen: 'open', approve: 'approved', refuse: 'refused', withdraw: 'withdrawn' };
     if (states[action]) record.state = states[action];
     if (noun === 'exceptions') Object.assign(record, { decidedBy: `user:${session.name}`, decidedAt: now, comment: body.comment });
-    if (action === 'comment') (record.comments ??= []).push({ by: session.name, at: now, text: body.text });
+    if (action === 'comment') (record.comments ??= []).push({ by: `user:${session.name}`, at: now, text: body.comment });
     if (action === 'assign') record.assignee = body.assignee;
     delete record._text;
     tell(noun, { op: 'put', key });
@@ -312,7 +318,7 @@ async function handle(request, response) {
   return send(200, out, { etag: '"7"' });
 }
 const groupishWorkload = (kind) => ['Deployment', 'StatefulSet', 'DaemonSet', 'CronJob', 'Job'].includes(kind);
-const settings = { 'general.publicUrl': 'https://bulwark.example.com', 'retention.auditDays': 30, 'retention.kubernetesDays': 14, 'retention.maxBytes': 20e9, 'session.hours': 12, 'exceptions.warnDays': 14, 'notify.enabled': true };
+const settings = { retention: { audit: 30, kubernetes: 14, finding: 365, alert: 365, asset: 90, access: 365, '*': 30 }, maxEventBytes: 20e9, ownerExceptions: ['team-*'] };
 
 createServer((request, response) => {
   handle(request, response).catch((error) => {

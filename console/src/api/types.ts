@@ -298,8 +298,11 @@ export interface Rule {
   description?: string;
   severity: Severity;
   enabled: boolean;
-  source?: string;
-  kinds?: string[];
+  source?: string[];
+  remedy?: string;
+  defaultSeverity?: Severity;
+  defaultEnabled?: boolean;
+  condition?: string;
   mitre?: string[];
   alerts?: number;
 }
@@ -388,7 +391,6 @@ export interface SystemInfo {
   agents?: number;
   listeners?: { name: string; address: string; tls?: boolean; certificateExpires?: string }[];
   memory?: { rss?: number } | number;
-  sinks?: { name: string; state?: string; sent?: number; failed?: number; dropped?: number; lastError?: string }[];
 }
 export type Settings = Record<string, unknown>;
 
@@ -401,4 +403,42 @@ export interface Overview {
   clusters: Cluster[];
   coverage: { what: string; covered: number; total: number; why?: string }[];
   counts?: Record<string, number>;
+}
+export interface Suppression {
+  id: string;
+  rule: string;
+  match: Record<string, string>;
+  reason: string;
+  by?: string;
+  at?: string;
+  expires?: string;
+  hits?: number;
+}
+export interface Sink {
+  id: string;
+  name?: string;
+  type: string;
+  enabled?: boolean;
+  kinds?: string[];
+  q?: string;
+  path?: string;
+  url?: string;
+  format?: string;
+  language?: string;
+  status?: { sent?: number; failures?: number; dropped?: number; waiting?: number; lastSent?: string; lastError?: string };
+}
+export interface AuditSource {
+  id: string;
+  name?: string;
+  cluster: string;
+  createdAt?: string;
+  events?: number;
+  duplicates?: number;
+  invalid?: number;
+  shortened?: number;
+  lastSeen?: string;
+}
+export interface MadeAuditSource extends AuditSource {
+  path: string; // with its secret: shown this once
+  webhookConfig?: string;
 }

@@ -43,8 +43,10 @@ export function Login() {
   const forms = items.filter((m) => m.method !== 'oidc');
   const buttons = items.filter((m) => m.method === 'oidc');
   const method = forms.find((m) => idOf(m) === chosen) ?? forms[0];
-  const next = location.pathname + location.search;
-  const failed = new URLSearchParams(location.search).get('loginError');
+  // A provider that refused leads to /login?provider=…&error=….
+  const here = new URLSearchParams(location.search);
+  const refused = location.pathname === '/login' ? here.get('error') : null;
+  const next = location.pathname === '/login' ? '/' : location.pathname + location.search;
   const nameOf = (m: SessionMethod) =>
     m.method === 'password' ? t('login.password') : m.method === 'ldap' ? (m.title ?? m.provider ?? 'LDAP') : (m.title ?? 'Kubernetes');
 
@@ -62,7 +64,7 @@ export function Login() {
   };
   return (
     <Frame title={t('login.title')}>
-      {failed && !problem ? <Alert type="error" showIcon title={failed} /> : null}
+      {refused && !problem ? <Alert type="error" showIcon title={t('login.failed', { name: here.get('provider') ?? '', error: refused })} /> : null}
       {problem ? <ProblemAlert problem={problem} /> : null}
       {forms.length > 1 ? (
         <Segmented block value={method ? idOf(method) : ''} onChange={setChosen} options={forms.map((m) => ({ value: idOf(m), label: nameOf(m) }))} />

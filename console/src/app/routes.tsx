@@ -1,6 +1,6 @@
 // Every page, loaded when it is first opened.
 
-import type { RouteObject } from 'react-router';
+import { Navigate, type RouteObject } from 'react-router';
 import { Shell } from './Shell';
 import { Failed, NotFound } from './Failed';
 
@@ -25,6 +25,8 @@ export const routes: RouteObject[] = [
           { path: 'exceptions', lazy: async () => ({ Component: (await import('../pages/exceptions/Exceptions')).default }) },
           { path: 'access', lazy: async () => ({ Component: (await import('../pages/access/Access')).default }) },
           { path: 'system', lazy: async () => ({ Component: (await import('../pages/system/System')).default }) },
+          // Where a refused log-in leads (Login.tsx); once logged in there is nothing.
+          { path: 'login', element: <Navigate to="/" replace /> },
           { path: '*', Component: NotFound },
         ],
       },

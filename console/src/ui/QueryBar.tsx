@@ -29,6 +29,7 @@ export function QueryBar({ value, onChange, fields, placeholder, valuesFrom, pro
   const { t } = useI18n();
   const [draft, setDraft] = useState(value);
   const [caret, setCaret] = useState(value.length);
+  const [open, setOpen] = useState(false);
   useEffect(() => setDraft(value), [value]);
 
   const word = wordAt(draft, caret);
@@ -80,6 +81,8 @@ export function QueryBar({ value, onChange, fields, placeholder, valuesFrom, pro
         value={draft}
         options={options}
         defaultActiveFirstOption={false}
+        open={open && options.length > 0}
+        onOpenChange={setOpen}
         onChange={(text: string) => {
           setDraft(text);
           if (text === '' && value !== '') onChange('');
@@ -87,7 +90,9 @@ export function QueryBar({ value, onChange, fields, placeholder, valuesFrom, pro
         onSelect={(text: string) => {
           setDraft(text);
           setCaret(text.length);
-          if (!text.endsWith(':')) onChange(text.trim());
+          // A field was chosen: its values are next.
+          if (text.endsWith(':')) setTimeout(() => setOpen(true));
+          else onChange(text.trim());
         }}
         popupMatchSelectWidth={360}
       >
@@ -102,7 +107,10 @@ export function QueryBar({ value, onChange, fields, placeholder, valuesFrom, pro
           onKeyUp={(event) => setCaret(event.currentTarget.selectionStart ?? 0)}
           onInput={(event) => setCaret(event.currentTarget.selectionStart ?? 0)}
           onClick={(event) => setCaret(event.currentTarget.selectionStart ?? 0)}
-          onPressEnter={() => onChange(draft.trim())}
+          onPressEnter={() => {
+            setOpen(false);
+            onChange(draft.trim());
+          }}
           onBlur={() => draft.trim() !== value && onChange(draft.trim())}
         />
       </AutoComplete>

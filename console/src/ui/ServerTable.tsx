@@ -3,7 +3,7 @@
 
 import { ColumnHeightOutlined, DownloadOutlined, LeftOutlined, ReloadOutlined, RightOutlined, TableOutlined, VerticalRightOutlined } from '@ant-design/icons';
 import { Button, Checkbox, Popover, Select, Table, Tooltip, type TableColumnType } from 'antd';
-import { cloneElement, type ReactElement, type ReactNode, useMemo, useRef, useState } from 'react';
+import { createContext, type ReactNode, useContext, useMemo, useRef, useState } from 'react';
 import { useSearchParams } from 'react-router';
 import { downloadUrl, type Params } from '../api/client';
 import { useGet } from '../api/hooks';
@@ -188,7 +188,7 @@ export function ServerTable<T extends object>(props: Props<T>) {
           tableLayout="fixed"
           scroll={{ x: columnsWidth(shownColumns) }}
           // The hidden row that widths are taken from repeats the heads, and their check box.
-          measureRowRender={(row) => cloneElement(row as ReactElement<{ inert?: boolean }>, { inert: true })}
+          measureRowRender={(row) => <Measuring value={true}>{row}</Measuring>}
           rowClassName={(row) => `${onOpen ? 'clickable' : ''} ${openKey && rowKey(row) === openKey ? 'chosen' : ''}`}
           onRow={(row) => (onOpen ? { onClick: (event) => !(event.target as Element).closest('a,button,input,label,.ant-table-selection-column') && onOpen(row) } : {})}
           onChange={(_, __, sorter) => {
@@ -197,7 +197,7 @@ export function ServerTable<T extends object>(props: Props<T>) {
             restart({ sort: one?.order && column?.sort ? (one.order === 'descend' ? '-' : '') + column.sort : '' });
           }}
           {...(bulk && {
-            rowSelection: { selectedRowKeys: chosen, onChange: (keys) => setChosen(keys as string[]), columnWidth: 40, getCheckboxProps: () => ({ 'aria-label': t('table.choose') }) as object, getTitleCheckboxProps: () => ({ 'aria-label': t('table.chooseAll') }) as object },
+            rowSelection: { selectedRowKeys: chosen, onChange: (keys) => setChosen(keys as string[]), columnWidth: 40, columnTitle: (box: ReactNode) => <NotMeasuring>{box}</NotMeasuring>, getCheckboxProps: () => ({ 'aria-label': t('table.choose') }) as object, getTitleCheckboxProps: () => ({ 'aria-label': t('table.chooseAll') }) as object },
           })}
           locale={{
             emptyText: list.isPending ? (
@@ -251,7 +251,7 @@ export function ServerTable<T extends object>(props: Props<T>) {
       ) : null}
     </div>
   );
-  if (!facets) return table;
+  if (!facets?.length) return table;
   return (
     <div className="list">
       <aside className="facets" aria-label={t('table.filters')}>
@@ -270,6 +270,11 @@ export function ServerTable<T extends object>(props: Props<T>) {
       {table}
     </div>
   );
+}
+
+const Measuring = createContext(false);
+function NotMeasuring({ children }: { children: ReactNode }) {
+  return useContext(Measuring) ? null : children;
 }
 
 // Below this a table scrolls sideways.

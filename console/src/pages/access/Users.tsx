@@ -31,14 +31,14 @@ export default function Users() {
         </div>
       ),
     },
-    { key: 'email', title: 'column.email', sort: 'email', width: 220, render: (u) => (u.email ? <span className="clip">{u.email}</span> : <None />) },
-    { key: 'provider', title: 'column.source', sort: 'provider', width: 130, render: (u) => u.provider || t('access.local') },
+    { key: 'email', title: 'column.email', sort: 'email', width: 180, render: (u) => (u.email ? <span className="clip">{u.email}</span> : <None />) },
+    { key: 'provider', title: 'column.source', sort: 'provider', width: 100, render: (u) => u.provider || t('access.local') },
     { key: 'groups', title: 'column.groups', width: 180, off: true, render: (u) => <span className="clip">{u.groups?.join(', ')}</span> },
-    { key: 'state', title: 'column.state', sort: 'disabled', width: 130, render: (u) => (u.disabled ? <State tone="idle">{t('state.disabled')}</State> : u.mustChangePassword ? <State tone="warn">{t('access.mustChange')}</State> : <State tone="good">{t('state.enabled')}</State>) },
-    { key: 'login', title: 'column.lastLogin', sort: 'lastlogin', width: 130, render: (u) => <Time value={u.lastLogin} /> },
+    { key: 'state', title: 'column.state', sort: 'disabled', width: 126, render: (u) => (u.disabled ? <State tone="idle">{t('state.disabled')}</State> : u.mustChangePassword ? <State tone="warn">{t('access.mustChange')}</State> : <State tone="good">{t('state.enabled')}</State>) },
+    { key: 'login', title: 'column.lastLogin', sort: 'lastlogin', width: 110, render: (u) => <Time value={u.lastLogin} /> },
     ...(write
       ? [{
-          key: 'do', title: 'column.actions' as Key, width: 270,
+          key: 'do', title: 'column.actions' as Key, width: 286,
           render: (u: User) => (
             <span className="row" style={{ gap: 2 }}>
               <Button size="small" type="text" onClick={() => setEditing({ kind: 'edit', user: u })}>{t('edit')}</Button>

@@ -14,6 +14,7 @@ import { and, term } from '../../lib/query';
 import { AssetLink, Facts, Num, SeverityMark, StateWord, Time } from '../../ui/basics';
 import { ProblemAlert } from '../../ui/Problem';
 import { Skeleton } from '../../ui/Skeleton';
+import { personOf } from '../shared';
 
 export default function AlertDrawer({ id, onClose }: { id: string; onClose: () => void }) {
   const { t } = useI18n();
@@ -53,7 +54,7 @@ export default function AlertDrawer({ id, onClose }: { id: string; onClose: () =
         <Resolve
           onClose={() => setResolving(false)}
           onResolve={(resolution, text) => {
-            act.mutate({ verb: 'resolve', body: { resolution, ...(text && { text }) } });
+            act.mutate({ verb: 'resolve', body: { resolution, ...(text && { comment: text }) } });
             setResolving(false);
           }}
         />
@@ -139,14 +140,14 @@ function Body({ alert: a, act }: { alert: Alert; act: (verb: string, body: unkno
           <ol className="timeline">
             {a.comments.map((comment, index) => (
               <li key={index}>
-                <div className="row between"><b>{comment.by}</b><span className="muted"><Time value={comment.at} /></span></div>
+                <div className="row between"><b>{personOf(comment.by)}</b><span className="muted"><Time value={comment.at} /></span></div>
                 <span className="wrap" style={{ whiteSpace: 'pre-wrap' }}>{comment.text}</span>
               </li>
             ))}
           </ol>
         ) : null}
         {triage ? (
-          <Form form={form} onFinish={({ text }) => { act('comment', { text }); form.resetFields(); }}>
+          <Form form={form} onFinish={({ text }) => { act('comment', { comment: text }); form.resetFields(); }}>
             <Form.Item name="text" rules={[{ required: true, whitespace: true, message: t('form.required') }]} style={{ marginBottom: 8 }}>
               <Input.TextArea rows={2} aria-label={t('alerts.comment')} placeholder={t('alerts.commentHint')} maxLength={4000} />
             </Form.Item>
@@ -158,7 +159,7 @@ function Body({ alert: a, act }: { alert: Alert; act: (verb: string, body: unkno
   );
 }
 
-const resolutions = ['fixed', 'harmless', 'falseAlarm', 'accepted'] as const;
+const resolutions = ['fixed', 'expected', 'false-positive', 'other'] as const;
 
 function Resolve({ onResolve, onClose }: { onResolve: (resolution: string, text?: string) => void; onClose: () => void }) {
   const { t } = useI18n();
@@ -177,30 +178,33 @@ function Resolve({ onResolve, onClose }: { onResolve: (resolution: string, text?
   );
 }
 
+// Values of a match are patterns.
+const escapeGlob = (value: string) => value.replace(/[*?\\]/g, '\\$&');
+
 // Suppresses the like from now on: what must be the same for an event to be "the like".
 function Except({ alert: a, onClose }: { alert: Alert; onClose: () => void }) {
   const { t } = useI18n();
   const { message } = App.useApp();
   const [form] = Form.useForm<{ reason: string; expires?: Dayjs; match: string[] }>();
-  const choices: [string, string | undefined][] = [['cluster', a.target?.cluster], ['namespace', a.target?.namespace], ['kind', a.target?.kind], ['name', a.target?.name], ['user', a.user], ['sourceIp', a.sourceIp], ['node', a.node], ['image', a.image]];
+  const choices: [string, string | undefined][] = [['ns', a.target?.namespace], ['targetKind', a.target?.kind], ['name', a.target?.name], ['user', a.user], ['ip', a.sourceIp], ['node', a.node], ['image', a.image]];
   const there = choices.filter(([, value]) => value) as [string, string][];
   const except = useAction(
     (v: { reason: string; expires?: Dayjs; match: string[] }) =>
-      api.post(`/alerts/${segment(a.id)}/except`, { reason: v.reason, ...(v.expires && { expires: v.expires.endOf('day').toISOString() }), match: Object.fromEntries(there.filter(([key]) => v.match.includes(key))) }),
-    { stale: ['/alerts', '/exceptions'], onDone: () => { void message.success(t('alerts.excepted')); onClose(); } },
+      api.post(`/alerts/${segment(a.id)}/except`, { reason: v.reason, expires: (v.expires ?? dayjs().add(30, 'day')).endOf('day').toISOString(), match: Object.fromEntries(there.filter(([key]) => v.match.includes(key)).map(([key, value]) => [key, escapeGlob(value)])) }),
+    { stale: ['/alerts', '/suppressions'], onDone: () => { void message.success(t('alerts.excepted')); onClose(); } },
   );
   return (
     <Modal open title={t('alerts.except')} okText={t('alerts.except')} onCancel={onClose} confirmLoading={except.isPending} onOk={() => void form.validateFields().then((v) => except.mutate(v))}>
       <p className="muted" style={{ marginBottom: 12 }}>{t('alerts.exceptHint')}</p>
-      <Form form={form} layout="vertical" initialValues={{ match: there.filter(([k]) => ['cluster', 'namespace', 'user'].includes(k)).map(([k]) => k), expires: dayjs().add(30, 'day') }}>
+      <Form form={form} layout="vertical" initialValues={{ match: there.filter(([k]) => ['ns', 'name', 'user'].includes(k)).map(([k]) => k), expires: dayjs().add(30, 'day') }}>
         <Form.Item name="match" label={t('alerts.match')} rules={[{ required: true, message: t('form.required') }]}>
           <Select mode="multiple" options={there.map(([key, value]) => ({ value: key, label: `${key} = ${value}` }))} />
         </Form.Item>
         <Form.Item name="reason" label={t('exceptions.reason')} rules={[{ required: true, whitespace: true, message: t('form.required') }]}>
           <Input.TextArea rows={3} maxLength={2000} />
         </Form.Item>
-        <Form.Item name="expires" label={t('exceptions.expires')} extra={t('exceptions.expiresHint')}>
-          <DatePicker style={{ width: 200 }} disabledDate={(day) => day.isBefore(dayjs(), 'day')} />
+        <Form.Item name="expires" label={t('exceptions.expires')} rules={[{ required: true, message: t('form.required') }]}>
+          <DatePicker style={{ width: 200 }} disabledDate={(day) => day.isBefore(dayjs(), 'day') || day.isAfter(dayjs().add(365, 'day'))} />
         </Form.Item>
       </Form>
     </Modal>

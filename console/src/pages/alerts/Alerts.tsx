@@ -12,6 +12,7 @@ import { ServerTable, type Facet, type ServerColumn } from '../../ui/ServerTable
 import AlertDrawer from './AlertDrawer';
 import { Tabs } from 'antd';
 import Rules from './Rules';
+import Suppressions from './Suppressions';
 
 export default function Alerts() {
   const { t } = useI18n();
@@ -26,6 +27,7 @@ export default function Alerts() {
         destroyOnHidden
         items={[
           { key: 'alerts', label: t('nav.alerts'), children: <List /> },
+          { key: 'suppressions', label: t('alerts.suppressions'), children: <Suppressions /> },
           ...(may('rules.read') ? [{ key: 'rules', label: t('alerts.rules'), children: <Rules /> }] : []),
         ]}
       />

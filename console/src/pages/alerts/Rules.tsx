@@ -1,13 +1,14 @@
 import { Button, Form, Input, Modal, Select, Switch } from 'antd';
+import { useParam } from '../../app/scope';
 import { useState } from 'react';
 import { api, segment, type Problem } from '../../api/client';
-import { useAction } from '../../api/hooks';
-import { severities, type EventRecord, type Rule } from '../../api/types';
+import { useAction, useGet } from '../../api/hooks';
+import { severities, type Rule } from '../../api/types';
 import { useMay } from '../../app/session';
 import { useI18n, type Key } from '../../i18n';
-import { Num, SeverityMark, Time } from '../../ui/basics';
+import { SeverityMark, Time } from '../../ui/basics';
 import { ProblemAlert } from '../../ui/Problem';
-import { ServerTable, type ServerColumn } from '../../ui/ServerTable';
+import { LocalTable, type LocalColumn } from '../../ui/LocalTable';
 
 export default function Rules() {
   const { t } = useI18n();
@@ -15,9 +16,14 @@ export default function Rules() {
   const [testing, setTesting] = useState(false);
   const change = useAction(({ id, ...body }: { id: string; enabled?: boolean; severity?: string }) => api.patch(`/rules/${segment(id)}`, body), { done: 'saved', stale: ['/rules'] });
   const write = may('rules.write');
-  const columns: ServerColumn<Rule>[] = [
+  const rules = useGet<{ items: Rule[] }>('/rules');
+  const [q, setQ] = useParam('q');
+  // An alert links here with id:its-rule.
+  const wanted = q.replace(/^id:/, '').replaceAll('"', '').toLowerCase();
+  const shown = rules.data?.items.filter((r) => [r.id, r.title, r.description ?? ''].some((text) => text.toLowerCase().includes(wanted)));
+  const columns: LocalColumn<Rule>[] = [
     {
-      key: 'severity', title: 'column.severity', sort: 'severity', width: 140,
+      key: 'severity', title: 'column.severity', width: 140, value: (r) => -severities.indexOf(r.severity),
       render: (r) =>
         write ? (
           <Select
@@ -34,7 +40,7 @@ export default function Rules() {
         ),
     },
     {
-      key: 'title', title: 'column.rule',
+      key: 'title', title: 'column.rule', value: (r) => r.title,
       render: (r) => (
         <div className="stack" style={{ gap: 1 }}>
           <span>{r.title} <span className="mono muted">{r.id}</span></span>
@@ -42,22 +48,20 @@ export default function Rules() {
         </div>
       ),
     },
-    { key: 'mitre', title: 'column.mitre', width: 120, render: (r) => <span className="row flow">{r.mitre?.map((m) => <span key={m} className="chip mono">{m}</span>)}</span> },
-    { key: 'alerts', title: 'column.alerts', width: 90, right: true, render: (r) => <Num value={r.alerts} /> },
-    { key: 'enabled', title: 'column.enabled', width: 90, render: (r) => <Switch size="small" aria-label={`${t('column.enabled')}: ${r.title}`} disabled={!write} checked={r.enabled} onChange={(enabled) => change.mutate({ id: r.id, enabled })} /> },
+    { key: 'source', title: 'column.source', width: 120, value: (r) => r.source?.join(', ') },
+    { key: 'mitre', title: 'column.mitre', width: 120, value: (r) => r.mitre?.join(' '), render: (r) => <span className="row flow">{r.mitre?.map((m) => <span key={m} className="chip mono">{m}</span>)}</span> },
+    { key: 'enabled', title: 'column.enabled', width: 90, value: (r) => (r.enabled ? 1 : 0), render: (r) => <Switch size="small" aria-label={`${t('column.enabled')}: ${r.title}`} disabled={!write} checked={r.enabled} onChange={(enabled) => change.mutate({ id: r.id, enabled })} /> },
   ];
   return (
     <>
-      <ServerTable<Rule>
-        id="rules"
-        path="/rules"
-        scoped={false}
+      <LocalTable<Rule>
+        name="rules"
+        rows={shown}
+        problem={rules.error}
         columns={columns}
         rowKey={(r) => r.id}
-        fields={[{ name: 'id' }, { name: 'severity', values: severities }, { name: 'enabled', values: ['true', 'false'] }]}
-        placeholder="alerts.rulesQuery"
-        csv={false}
-        extra={write ? <Button onClick={() => setTesting(true)}>{t('alerts.test')}</Button> : null}
+        title={<Input.Search allowClear aria-label={t('alerts.rulesQuery')} placeholder={t('alerts.rulesQuery')} defaultValue={q} onSearch={(text) => setQ(text.trim())} style={{ width: 320 }} />}
+        extra={may('rules.read') ? <Button onClick={() => setTesting(true)}>{t('alerts.test')}</Button> : null}
       />
       {testing ? <Test onClose={() => setTesting(false)} /> : null}
     </>
@@ -65,8 +69,10 @@ export default function Rules() {
 }
 
 interface Outcome {
-  matched?: number;
-  items?: EventRecord[];
+  events: number; // that were looked at
+  matches: number;
+  errors: number;
+  items: { group: string; time: string; count: number; message: string }[];
 }
 
 // What would a rule have said to the events that are stored?
@@ -103,10 +109,10 @@ function Test({ onClose }: { onClose: () => void }) {
       {problem ? <ProblemAlert problem={problem} /> : null}
       {outcome ? (
         <div className="stack half" role="status">
-          <b>{t('alerts.matched', { n: outcome.matched ?? outcome.items?.length ?? 0 })}</b>
+          <b>{t('alerts.matched', { n: outcome.matches, events: outcome.events })}</b>
           <ul className="lines panel">
-            {(outcome.items ?? []).map((event) => (
-              <li key={event.id} className="row between wide"><span className="clip grow">{event.message}</span><span className="muted"><Time value={event.time} /></span></li>
+            {outcome.items.map((item, index) => (
+              <li key={index} className="row between wide"><span className="clip grow" title={item.message}>{item.message}</span><span className="num">{'×'}{item.count}</span><span className="muted"><Time value={item.time} /></span></li>
             ))}
           </ul>
         </div>

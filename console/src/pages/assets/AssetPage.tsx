@@ -190,6 +190,7 @@ function Relations({ assetKey_, record }: { assetKey_: string; record: AssetReco
   if (relations.error) return <ProblemAlert problem={relations.error} onRetry={() => void relations.refetch()} />;
   if (!relations.data) return <Skeleton />;
   const groups = Object.entries(relations.data)
+    .filter(([name]) => name !== 'asset' && name !== 'truncated')
     .map(([name, value]): [string, unknown[]] => [name, Array.isArray(value) ? value : value ? [value] : []])
     .filter(([, list]) => list.length);
   if (!groups.length) return <Panel><Nothing title={t('assets.noRelations')} /></Panel>;
@@ -250,31 +251,26 @@ function History({ assetKey_ }: { assetKey_: string }) {
 }
 
 interface FieldChange {
-  path?: string;
-  field?: string;
-  op?: string;
-  before?: unknown;
-  after?: unknown;
-  from?: unknown;
-  to?: unknown;
-  old?: unknown;
-  new?: unknown;
+  path: string;
+  before: string; // JSON; "": absent
+  after: string;
 }
 
 function Changes({ event }: { event: EventRecord }) {
   const { t } = useI18n();
-  const body = (typeof event.body === 'object' ? event.body : {}) as { diff?: FieldChange[]; changes?: FieldChange[] };
-  const changes = body.diff ?? body.changes ?? [];
+  const listed = (event as { changes?: FieldChange[] }).changes;
+  const body = (typeof event.body === 'object' ? event.body : {}) as { changes?: FieldChange[] };
+  const changes = listed ?? body.changes ?? [];
   if (!Array.isArray(changes) || !changes.length) return <span className="muted wrap">{event.message}</span>;
-  const show = (value: unknown) => (value === undefined || value === null ? <None /> : <span className="mono wrap">{typeof value === 'string' ? value : JSON.stringify(value)}</span>);
+  const show = (value: string) => (value === '' ? <None /> : <span className="mono wrap">{value}</span>);
   return (
     <table className="help-table" style={{ marginTop: 4 }} aria-label={t('assets.changes')}>
       <tbody>
         {changes.slice(0, 40).map((change, index) => (
           <tr key={index}>
-            <td className="mono wrap" style={{ width: '46%' }}>{change.path ?? change.field}</td>
-            <td style={{ color: 'var(--bad)' }}>{show(change.before ?? change.from ?? change.old)}</td>
-            <td style={{ color: 'var(--good)' }}>{show(change.after ?? change.to ?? change.new)}</td>
+            <td className="mono wrap" style={{ width: '46%' }}>{change.path}</td>
+            <td style={{ color: 'var(--bad)' }}>{show(change.before)}</td>
+            <td style={{ color: 'var(--good)' }}>{show(change.after)}</td>
           </tr>
         ))}
       </tbody>

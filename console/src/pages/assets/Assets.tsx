@@ -60,7 +60,7 @@ const tabs: Tab[] = [
       summary('workloads', 'column.workloads', 110), { ...seen, off: false }, created,
     ],
   },
-  { key: 'nodes', kinds: ['Node'], columns: [asset, phase, summary('roles', 'column.roles', 130), summary('kubelet', 'column.version', 110), summary('runtime', 'column.runtime', 170), summary('os', 'column.os', 210), summary('kernel', 'column.kernel', 150), summary('architecture', 'column.architecture', 90), { ...created, off: true }, seen] },
+  { key: 'nodes', kinds: ['Node'], columns: [asset, phase, summary('roles', 'column.roles', 130), summary('kubelet', 'column.version', 110), summary('runtime', 'column.runtime', 170), summary('os', 'column.os', '20%'), { ...summary('kernel', 'column.kernel', 150), off: true }, summary('architecture', 'column.architecture', 84), { ...created, off: true }, seen] },
   { key: 'namespaces', kinds: ['Namespace'], columns: [asset, phase, { ...labels, off: false, width: '40%' }, created, seen] },
   { key: 'accounts', kinds: ['ServiceAccount', 'Role', 'ClusterRole', 'RoleBinding', 'ClusterRoleBinding'], columns: [asset, ns, { key: 'kind', title: 'column.kind', sort: 'kind', width: 170, render: (a) => a.asset.kind }, { ...labels }, created, seen] },
   { key: 'network', kinds: ['Service', 'Ingress', 'NetworkPolicy'], columns: [asset, ns, { key: 'kind', title: 'column.kind', sort: 'kind', width: 140, render: (a) => a.asset.kind }, summary('type', 'column.type', 120), summary('hosts', 'column.hosts', 200), summary('ports', 'column.ports', 140), created, seen] },

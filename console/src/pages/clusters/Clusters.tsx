@@ -79,9 +79,10 @@ export default function Clusters() {
 }
 
 interface Check {
-  state?: string;
+  ok: boolean;
   version?: string;
-  items?: { resource: string; readable: boolean; error?: string }[];
+  milliseconds?: number;
+  kinds: { resource: string; needed?: boolean; list: boolean; watch: boolean; reason?: string }[];
 }
 
 function ClusterDrawer({ id, onClose }: { id: string; onClose: () => void }) {
@@ -156,12 +157,12 @@ function ClusterDrawer({ id, onClose }: { id: string; onClose: () => void }) {
           ) : null}
           <section className="stack half">
             <h2>{t('clusters.rights')}</h2>
-            {checked?.items ? (
+            {checked ? (
               <ul className="lines panel">
-                {checked.items.map((item) => (
+                {checked.kinds.map((item) => (
                   <li key={item.resource} className="row between">
                     <span className="mono">{item.resource}</span>
-                    {item.readable ? <State tone="good">{t('clusters.readable')}</State> : <span className="bad"><State tone="bad">{item.error ?? t('clusters.unreadable')}</State></span>}
+                    {item.list && item.watch ? <State tone="good">{t('clusters.readable')}</State> : <span className="bad"><State tone="bad">{item.reason || t('clusters.unreadable')}</State></span>}
                   </li>
                 ))}
               </ul>

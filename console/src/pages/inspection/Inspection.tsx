@@ -198,10 +198,10 @@ function Runs() {
   const scope = useScope();
   const nameOf = useClusterName();
   const columns: ServerColumn<Run>[] = [
-    { key: 'started', title: 'column.started', sort: 'started', width: 130, render: (r) => <Time value={r.startedAt} /> },
+    { key: 'started', title: 'column.started', sort: 'started', width: 112, render: (r) => <Time value={r.startedAt} /> },
     { key: 'cluster', title: 'cluster', sort: 'cluster', render: (r) => <span className="clip">{r.cluster ? nameOf(r.cluster) : t('scope.allClusters')}</span> },
     {
-      key: 'state', title: 'column.state', sort: 'state', width: 170,
+      key: 'state', title: 'column.state', sort: 'state', width: 150,
       render: (r) => (
         <div className="stack" style={{ gap: 0 }}>
           <StateWord value={r.state} />
@@ -209,13 +209,13 @@ function Runs() {
         </div>
       ),
     },
-    { key: 'by', title: 'column.trigger', sort: 'by', width: 150, render: (r) => <span className="clip">{r.by ? personOf(r.by) : t('trigger.schedule')}</span> },
-    { key: 'took', title: 'column.took', width: 90, right: true, render: (r) => (r.finishedAt ? t('seconds', { n: number((Date.parse(r.finishedAt) - Date.parse(r.startedAt)) / 1000, language) }) : <None />) },
-    { key: 'objects', title: 'column.objects', width: 90, right: true, render: (r) => <Num value={r.objects} /> },
-    { key: 'findings', title: 'nav.findings', width: 90, right: true, render: (r) => <Num value={r.findings} /> },
-    { key: 'drift', title: 'column.drift', width: 100, right: true, render: (r) => <Num value={r.drift} /> },
-    { key: 'unread', title: 'column.errors', width: 110, right: true, render: (r) => <Num value={r.unread?.length} /> },
-    { key: 'score', title: 'overview.score', width: 80, right: true, render: (r) => <Num value={r.score === undefined ? undefined : Math.round(r.score)} /> },
+    { key: 'by', title: 'column.trigger', sort: 'by', width: 120, render: (r) => <span className="clip">{r.by ? personOf(r.by) : t('trigger.schedule')}</span> },
+    { key: 'took', title: 'column.took', width: 76, right: true, render: (r) => (r.finishedAt ? t('seconds', { n: number((Date.parse(r.finishedAt) - Date.parse(r.startedAt)) / 1000, language) }) : <None />) },
+    { key: 'objects', title: 'column.objects', width: 84, right: true, render: (r) => <Num value={r.objects} /> },
+    { key: 'findings', title: 'nav.findings', width: 86, right: true, render: (r) => <Num value={r.findings} /> },
+    { key: 'drift', title: 'column.drift', width: 80, right: true, render: (r) => <Num value={r.drift} /> },
+    { key: 'unread', title: 'column.errors', width: 104, right: true, render: (r) => <Num value={r.unread?.length} /> },
+    { key: 'score', title: 'overview.score', width: 72, right: true, render: (r) => <Num value={r.score === undefined ? undefined : Math.round(r.score)} /> },
   ];
   return <ServerTable<Run> id="inspection.runs" path="/runs" columns={columns} rowKey={(r) => r.id} scoped={false} fixed={scopeQuery({ cluster: scope.cluster, ns: undefined })} defaultSort="-started" empty={<Nothing title={t('inspection.noRuns')}>{t('inspection.noRunsHint')}</Nothing>} />;
 }

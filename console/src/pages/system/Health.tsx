@@ -2,7 +2,7 @@ import { useGet } from '../../api/hooks';
 import type { SystemInfo } from '../../api/types';
 import { useI18n } from '../../i18n';
 import { bytes, duration, number } from '../../lib/format';
-import { Facts, None, Nothing, Num, Panel, State, StateWord, Time } from '../../ui/basics';
+import { Facts, None, Num, Panel, State, Time } from '../../ui/basics';
 import { LocalTable } from '../../ui/LocalTable';
 import { ProblemAlert } from '../../ui/Problem';
 import { Skeleton } from '../../ui/Skeleton';
@@ -54,7 +54,7 @@ export default function Health() {
           </div>
         </Panel>
       </div>
-      <div className="grid two">
+      <div className="grid">
         <LocalTable
           title={t('system.listeners')}
           rows={s.listeners ?? []}
@@ -64,18 +64,6 @@ export default function Health() {
             { key: 'address', title: 'column.address', value: (l) => l.address, render: (l) => <span className="mono">{l.address}</span> },
             { key: 'tls', title: 'column.tls', width: 100, value: (l) => (l.tls ? 1 : 0), render: (l) => (l.tls ? <State tone="good">{t('yes')}</State> : <State tone="warn">{t('no')}</State>) },
             { key: 'certificate', title: 'column.certificate', width: 150, value: (l) => l.certificateExpires, render: (l) => <Time value={l.certificateExpires} /> },
-          ]}
-        />
-        <LocalTable
-          title={t('system.sinks')}
-          rows={s.sinks ?? []}
-          rowKey={(k) => k.name}
-          empty={<Nothing title={t('system.noSinks')}>{t('system.noSinksHint')}</Nothing>}
-          columns={[
-            { key: 'name', title: 'column.name', value: (k) => k.name, render: (k) => <div className="stack" style={{ gap: 0 }}><span className="mono clip" title={k.name}>{k.name}</span>{k.lastError ? <span className="muted wrap">{k.lastError}</span> : null}</div> },
-            { key: 'state', title: 'column.state', width: 100, value: (k) => k.state, render: (k) => <StateWord value={k.state} /> },
-            { key: 'sent', title: 'column.sent', width: 100, right: true, value: (k) => k.sent, render: (k) => <Num value={k.sent} /> },
-            { key: 'dropped', title: 'column.dropped', width: 100, right: true, value: (k) => k.dropped, render: (k) => (k.dropped ? <State tone="bad"><Num value={k.dropped} /></State> : <Num value={k.dropped} />) },
           ]}
         />
       </div>

@@ -4,9 +4,11 @@ import { useMay } from '../../app/session';
 import { useI18n } from '../../i18n';
 import { PageHead } from '../../ui/basics';
 import Agents from './Agents';
+import AuditSources from './AuditSources';
 import Backup from './Backup';
 import Health from './Health';
 import Settings from './Settings';
+import Sinks from './Sinks';
 
 export default function System() {
   const { t } = useI18n();
@@ -14,6 +16,7 @@ export default function System() {
   const tabs = [
     ...(may('system.read') ? [{ key: 'health', label: t('system.health'), children: <Health /> }] : []),
     ...(may('agents.read') ? [{ key: 'agents', label: t('system.agents'), children: <Agents /> }] : []),
+    ...(may('settings.read') ? [{ key: 'audit', label: t('system.audit'), children: <AuditSources /> }, { key: 'sinks', label: t('system.sinks'), children: <Sinks /> }] : []),
     ...(may('settings.read') ? [{ key: 'settings', label: t('system.settings'), children: <Settings /> }] : []),
     ...(may('system.backup') ? [{ key: 'backup', label: t('system.backup'), children: <Backup /> }] : []),
   ];
