@@ -205,7 +205,11 @@ void Api::SetAuthenticator(Authenticator* authenticator) {
 
 void Api::Add(Route route) {
   BW_CHECK(!route.permission.empty() && route.handler && !route.id.empty());
-  for (const Route& other : state_->routes) BW_CHECK(other.id != route.id);
+  for (const Route& other : state_->routes) {
+    if (other.id == route.id)
+      Log(Level::kError, "api.twice", {{"id", route.id}, {"path", route.path}});
+    BW_CHECK(other.id != route.id);
+  }
   BW_CHECK(state_->router.Add(route.method, route.path, state_->routes.size()));
   BW_CHECK(state_->schemas.Prepare(route.request).has_value());
   BW_CHECK(state_->schemas.Prepare(route.response).has_value());

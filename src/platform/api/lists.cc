@@ -292,8 +292,8 @@ Result<Response> One(const Request& request, const CollectionResource& resource,
 void Api::State::AddCollection(CollectionResource given) {
   auto resource = std::make_shared<const CollectionResource>(std::move(given));
   const CollectionResource& r = *resource;
-  std::string plural = r.tag;
-  if (!plural.empty()) plural[0] = AsciiUpper(plural[0]);
+  // "Finding" → "Findings"; several collections may share a tag, none an id.
+  std::string plural = r.id + "s";
   auto language = [] {
     return Parameter{.name = "lang",
                      .description = "Language of texts; else Accept-Language.",
