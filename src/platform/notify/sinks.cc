@@ -66,7 +66,12 @@ class Sinks::Sink {
   }
 
   void Stop() {
-    subscription_.reset();
+    std::unique_ptr<Pipeline::Subscription> subscription;
+    {
+      std::lock_guard lock(mutex_);  // status() may look at it
+      subscription = std::move(subscription_);
+    }
+    subscription.reset();  // without the lock, which Take() needs
     thread_.request_stop();
     if (thread_.joinable()) thread_.join();
   }
