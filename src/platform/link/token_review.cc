@@ -17,6 +17,13 @@ std::string FirstOf(const Value& extra, std::string_view key) {
 
 }  // namespace
 
+Result<ReviewedToken> ReviewToken(const kube::Client& cluster, std::string_view token) {
+  return ParseTokenReview(BW_TRY(cluster.Do({.verb = "create",
+                                             .what = "tokenreviews",
+                                             .path = "/apis/authentication.k8s.io/v1/tokenreviews",
+                                             .body = TokenReviewRequest(token)})));
+}
+
 std::string TokenReviewRequest(std::string_view token) {
   std::string out =
       R"({"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","spec":{"token":)";

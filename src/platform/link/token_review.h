@@ -5,12 +5,11 @@
 // (authentication.kubernetes.io/node-name; since 1.30). A token of a pod cannot be used for another
 // node then, and a token that is bound to no pod has no node.
 
-#include <stop_token>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/result.h"
+#include "kube/client.h"
 
 namespace bulwark::link {
 
@@ -21,6 +20,10 @@ struct ReviewedToken {
   std::string user;  // "system:serviceaccount:bulwark:bulwark-agent"
   std::string pod, node;
 };
+
+// Asks. Our own credentials there need create on tokenreviews (ClusterRole
+// system:auth-delegator). Errors: those below, and kube/client.h's.
+Result<ReviewedToken> ReviewToken(const kube::Client& cluster, std::string_view token);
 
 // The body of the request, and what its answer says. link.token kDenied: not authenticated, for
 // another audience; link.token_node kDenied: bound to no node.
