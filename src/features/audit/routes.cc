@@ -135,14 +135,14 @@ Response EventsAsCsv(const ContextPtr& c, store::EventQuery query, Language lang
     store::EventPage page = BW_TRY(state->context->events.Search(state->query));
     for (const Event& e : page.events) {
       std::string message = state->context->catalog.Message(e.message, e.args, state->language);
+      std::string time = FormatTime(e.time_us);
       bool first = true;
       for (std::string_view field :
-           {std::string_view(FormatTime(e.time_us)), std::string_view(e.kind),
-            std::string_view(e.cluster), SeverityName(e.severity), std::string_view(e.verb),
-            std::string_view(e.outcome), std::string_view(e.user), std::string_view(e.source_ip),
-            std::string_view(e.resource), std::string_view(e.target.ns),
-            std::string_view(e.target.name), std::string_view(e.node), std::string_view(e.pod),
-            std::string_view(message)}) {
+           {std::string_view(time), std::string_view(e.kind), std::string_view(e.cluster),
+            SeverityName(e.severity), std::string_view(e.verb), std::string_view(e.outcome),
+            std::string_view(e.user), std::string_view(e.source_ip), std::string_view(e.resource),
+            std::string_view(e.target.ns), std::string_view(e.target.name),
+            std::string_view(e.node), std::string_view(e.pod), std::string_view(message)}) {
         if (!first) text += ',';
         first = false;
         text += EscapeCsvField(field);
