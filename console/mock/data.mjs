@@ -105,7 +105,7 @@ export const rules = [
   ['rbac-escalation', 'critical', 'Rights were escalated', '权限提升', 'mallory bound cluster-admin to herself', 'mallory 将 cluster-admin 绑定给自己', ['T1098']],
   ['oom-kill', 'low', 'Container ran out of memory', '容器内存溢出', 'container main of kafka-0 was killed: out of memory', 'kafka-0 的容器 main 因内存不足被终止', []],
   ['eviction-storm', 'medium', 'Many pods evicted', '大量 Pod 被驱逐', '37 pods were evicted from node-3 in 10 minutes', '10 分钟内 node-3 上有 37 个 Pod 被驱逐', []],
-].map(([id, severity, en, zh, men, mzh, mitre]) => ({ id, severity, title: { en, zh }, message: { en: men, zh: mzh }, description: { en: 'The rule looks at audit events of the API server and groups what belongs together.', zh: '该规则分析 API 服务器审计事件，并将相关事件归为一组。' }, mitre, enabled: true, source: 'audit', alerts: 0 }));
+].map(([id, severity, en, zh, men, mzh, mitre]) => ({ id, severity, title: { en, zh }, message: { en: men, zh: mzh }, description: { en: 'The rule looks at audit events of the API server and groups what belongs together.', zh: '该规则分析 API 服务器审计事件，并将相关事件归为一组。' }, mitre, enabled: true, source: ['audit'], alerts: 0 }));
 
 const users = ['alice', 'bob', 'system:serviceaccount:production:web', 'kubernetes-admin', '王芳', 'system:node:node-1', 'system:anonymous'];
 export const events = [];

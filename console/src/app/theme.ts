@@ -25,10 +25,10 @@ const components = (dark: boolean): NonNullable<ThemeConfig['components']> => ({
   Layout: { headerHeight: 52, headerPadding: '0 16px', headerBg: dark ? '#16191f' : '#ffffff', siderBg: dark ? '#16191f' : '#ffffff', bodyBg: dark ? '#0f1115' : '#f5f6f8' },
   // White on it must be readable.
   ...(dark && { Button: { colorPrimary: '#3a66c8', colorPrimaryHover: '#4671d2', colorPrimaryActive: '#3159b0' } }),
-  Menu: { itemHeight: 34, itemMarginInline: 8, itemBg: 'transparent', subMenuItemBg: 'transparent' },
+  Menu: { itemHeight: 34, itemMarginInline: 8, itemBg: 'transparent', subMenuItemBg: 'transparent', ...(dark && { itemSelectedColor: '#cddbff', itemSelectedBg: '#22304f' }) },
   Table: { cellPaddingBlock: 9, cellPaddingInline: 12, cellPaddingBlockSM: 5, cellPaddingInlineSM: 10, headerBg: dark ? '#1b1f26' : '#fafbfc', headerSplitColor: 'transparent', bodySortBg: 'transparent', headerSortActiveBg: dark ? '#1b1f26' : '#fafbfc', headerSortHoverBg: dark ? '#222831' : '#f0f2f5' },
   Card: { bodyPadding: 16, headerHeight: 44, headerFontSize: 14 },
-  Tabs: { horizontalItemPadding: '8px 0', horizontalMargin: '0 0 12px' },
+  Tabs: { horizontalItemPadding: '8px 0', horizontalMargin: '0 0 12px', ...(dark && { itemSelectedColor: '#9bb9ff', inkBarColor: '#9bb9ff' }) },
   Drawer: { paddingLG: 20 },
   Descriptions: { itemPaddingBottom: 6 },
 });

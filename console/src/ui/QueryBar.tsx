@@ -3,7 +3,7 @@
 
 import { QuestionCircleOutlined, SearchOutlined } from '@ant-design/icons';
 import { AutoComplete, Button, Input, Popover } from 'antd';
-import { useEffect, useMemo, useState } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 import { useQuery } from '@tanstack/react-query';
 import { api, type Problem } from '../api/client';
 import type { Groups, Top } from '../api/types';
@@ -30,6 +30,8 @@ export function QueryBar({ value, onChange, fields, placeholder, valuesFrom, pro
   const [draft, setDraft] = useState(value);
   const [caret, setCaret] = useState(value.length);
   const [open, setOpen] = useState(false);
+  // Choosing a field closes the list, like choosing anything; but its values are next.
+  const stay = useRef(false);
   useEffect(() => setDraft(value), [value]);
 
   const word = wordAt(draft, caret);
@@ -82,7 +84,10 @@ export function QueryBar({ value, onChange, fields, placeholder, valuesFrom, pro
         options={options}
         defaultActiveFirstOption={false}
         open={open && options.length > 0}
-        onOpenChange={setOpen}
+        onOpenChange={(next) => {
+          if (!next && stay.current) stay.current = false;
+          else setOpen(next);
+        }}
         onChange={(text: string) => {
           setDraft(text);
           if (text === '' && value !== '') onChange('');
@@ -90,8 +95,8 @@ export function QueryBar({ value, onChange, fields, placeholder, valuesFrom, pro
         onSelect={(text: string) => {
           setDraft(text);
           setCaret(text.length);
-          // A field was chosen: its values are next.
-          if (text.endsWith(':')) setTimeout(() => setOpen(true));
+          stay.current = text.endsWith(':');
+          if (stay.current) setOpen(true);
           else onChange(text.trim());
         }}
         popupMatchSelectWidth={360}
@@ -105,7 +110,11 @@ export function QueryBar({ value, onChange, fields, placeholder, valuesFrom, pro
           spellCheck={false}
           autoComplete="off"
           onKeyUp={(event) => setCaret(event.currentTarget.selectionStart ?? 0)}
-          onInput={(event) => setCaret(event.currentTarget.selectionStart ?? 0)}
+          onInput={(event) => {
+            stay.current = false;
+            setOpen(true);
+            setCaret(event.currentTarget.selectionStart ?? 0);
+          }}
           onClick={(event) => setCaret(event.currentTarget.selectionStart ?? 0)}
           onPressEnter={() => {
             setOpen(false);

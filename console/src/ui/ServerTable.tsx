@@ -3,7 +3,8 @@
 
 import { ColumnHeightOutlined, DownloadOutlined, LeftOutlined, ReloadOutlined, RightOutlined, TableOutlined, VerticalRightOutlined } from '@ant-design/icons';
 import { Button, Checkbox, Popover, Select, Table, Tooltip, type TableColumnType } from 'antd';
-import { createContext, type ReactNode, useContext, useMemo, useRef, useState } from 'react';
+import TableMeasureRowContext from 'antd/es/table/TableMeasureRowContext';
+import { type ReactNode, useContext, useMemo, useRef, useState } from 'react';
 import { useSearchParams } from 'react-router';
 import { downloadUrl, type Params } from '../api/client';
 import { useGet } from '../api/hooks';
@@ -187,8 +188,6 @@ export function ServerTable<T extends object>(props: Props<T>) {
           pagination={false}
           tableLayout="fixed"
           scroll={{ x: columnsWidth(shownColumns) }}
-          // The hidden row that widths are taken from repeats the heads, and their check box.
-          measureRowRender={(row) => <Measuring value={true}>{row}</Measuring>}
           rowClassName={(row) => `${onOpen ? 'clickable' : ''} ${openKey && rowKey(row) === openKey ? 'chosen' : ''}`}
           onRow={(row) => (onOpen ? { onClick: (event) => !(event.target as Element).closest('a,button,input,label,.ant-table-selection-column') && onOpen(row) } : {})}
           onChange={(_, __, sorter) => {
@@ -272,9 +271,10 @@ export function ServerTable<T extends object>(props: Props<T>) {
   );
 }
 
-const Measuring = createContext(false);
+// The hidden row that widths are taken from repeats the heads; a check box there could be reached
+// by keyboard.
 function NotMeasuring({ children }: { children: ReactNode }) {
-  return useContext(Measuring) ? null : children;
+  return useContext(TableMeasureRowContext) ? null : children;
 }
 
 // Below this a table scrolls sideways.

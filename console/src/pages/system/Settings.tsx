@@ -10,27 +10,9 @@ import { useI18n } from '../../i18n';
 import { Nothing, Panel } from '../../ui/basics';
 import { ProblemAlert } from '../../ui/Problem';
 import { Skeleton } from '../../ui/Skeleton';
+import { flatten, nested, type Flat } from './flat';
 
-type Flat = [path: string[], value: unknown][];
-
-export function flatten(value: unknown, path: string[] = []): Flat {
-  if (value && typeof value === 'object' && !Array.isArray(value) && Object.keys(value).length) {
-    return Object.entries(value).flatMap(([key, item]) => flatten(item, [...path, key]));
-  }
-  return [[path, value]];
-}
-
-export function nested(flat: Flat): Record<string, unknown> {
-  const root: Record<string, unknown> = {};
-  for (const [path, value] of flat) {
-    let at = root;
-    for (const key of path.slice(0, -1)) at = (at[key] ??= {}) as Record<string, unknown>;
-    at[path.at(-1)!] = value;
-  }
-  return root;
-}
-
-const separator = '\u0000';
+const separator = '|';
 
 export default function Settings() {
   const { t, word } = useI18n();
