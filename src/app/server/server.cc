@@ -181,9 +181,11 @@ Result<> Server::State::AddFeatures() {
   auto record_access = [this](const api::Request& r, const api::Route& route, int status) {
     pipeline->Offer("access", AccessEvent(r, route, status));
   };
-  api = std::make_unique<api::Api>(
-      *state, catalog, metrics,
-      api::ApiOptions{.public_url = options.public_url, .on_access = record_access});
+  api =
+      std::make_unique<api::Api>(*state, catalog, metrics,
+                                 api::ApiOptions{.requests_per_second = options.requests_per_second,
+                                                 .public_url = options.public_url,
+                                                 .on_access = record_access});
   InventoryOptions watching;
   inventory = std::make_unique<Inventory>(*state, *pipeline, *vault, metrics, watching);
   auth::AuthOptions who{.data_folder = options.data_folder,

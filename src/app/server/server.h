@@ -56,6 +56,7 @@ struct ServerOptions {
   std::vector<Local> clusters;
   std::vector<std::string> audit_logs;  // files of API servers' audit logs: "cluster-name=path"
   int workers = 8;
+  int requests_per_second = 50;  // of one principal or address; bursts of four times that
   uint64_t max_event_bytes = uint64_t{20} << 30;
 };
 

@@ -75,6 +75,10 @@ void AddServerOptions(CLI::App& command, ServerCommand& o) {
   command.add_flag("--in-cluster", o.in_cluster,
                    "Watch the cluster that this runs in, with the pod's service account");
   command.add_option("--workers", s.workers, "Requests served at once")->check(CLI::Range(1, 256));
+  command
+      .add_option("--requests-per-second", s.requests_per_second,
+                  "Of one user, token or address; bursts of four times that")
+      ->check(CLI::Range(1, 1'000'000));
   command.add_option("--max-event-bytes", s.max_event_bytes,
                      "How much events may take on disk; the oldest go first");
   command.add_option("--log-level", o.log_level, "debug, info, warn, error, off");
@@ -135,10 +139,9 @@ Result<int> Run(ServerCommand& command, bool up, Env& env) {
   options.version = BULWARK_VERSION;
   if (options.data_folder.empty()) options.data_folder = DefaultDataFolder(env);
   options.clusters = BW_TRY(LocalClusters(command, env));
+  const std::string data = options.data_folder;
   BlockSignals();
   auto server = BW_TRY(Server::Start(std::move(options)));
-  const std::string& folder = command.options.data_folder;
-  std::string data = folder.empty() ? DefaultDataFolder(env) : folder;
   BW_TRY(server->WriteClientFile());
   env.out(fmt::format("Console   {}\n", server->console_url()));
   if (auto url = server->webhook_url(); !url.empty()) env.out(fmt::format("Webhooks  {}\n", url));
