@@ -33,12 +33,12 @@ export default function Sinks() {
         </div>
       ),
     },
-    { key: 'kinds', title: 'column.contents', width: '18%', render: (s) => <span className="clip">{s.kinds?.length ? s.kinds.join(', ') : t('system.allKinds')}{s.q ? ` · ${s.q}` : ''}</span> },
+    { key: 'kinds', title: 'column.contents', width: '15%', render: (s) => <span className="clip">{s.kinds?.length ? s.kinds.join(', ') : t('system.allKinds')}{s.q ? ` · ${s.q}` : ''}</span> },
     { key: 'sent', title: 'column.sent', width: 90, right: true, render: (s) => <Num value={s.status?.sent} /> },
     { key: 'waiting', title: 'column.queued', width: 80, right: true, render: (s) => <Num value={s.status?.waiting} /> },
     { key: 'dropped', title: 'column.dropped', width: 84, right: true, render: (s) => (s.status?.dropped ? <State tone="bad"><Num value={s.status.dropped} /></State> : <Num value={s.status?.dropped} />) },
-    { key: 'last', title: 'column.last', width: 110, render: (s) => <Time value={s.status?.lastSent} /> },
-    { key: 'error', title: 'column.lastError', width: '18%', render: (s) => (s.status?.lastError ? <span className="two-lines" title={s.status.lastError}>{s.status.lastError}</span> : <None />) },
+    { key: 'last', title: 'column.last', width: 110, off: true, render: (s) => <Time value={s.status?.lastSent} /> },
+    { key: 'error', title: 'column.lastError', width: '17%', render: (s) => (s.status?.lastError ? <span className="two-lines" title={s.status.lastError}>{s.status.lastError}</span> : <None />) },
     { key: 'enabled', title: 'column.enabled', width: 72, render: (s) => <Switch size="small" aria-label={`${t('column.enabled')}: ${s.name || s.id}`} disabled={!write} checked={s.enabled !== false} onChange={(enabled) => change.mutate({ ...s, enabled })} /> },
     ...(write
       ? [{
