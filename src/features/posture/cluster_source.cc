@@ -89,10 +89,8 @@ std::set<std::string> CustomWorkloads(const kube::Client& client, const kube::Di
   (void)client.List(*definitions, "", {.limit = 50, .stop = options.stop},
                     [&](const kube::ListPage& page) -> Result<> {
                       for (const auto& item : page.items) {
-                        const Value spec = (*item.value)["spec"];
-                        if (!HasPodTemplateField(*item.value)) continue;
-                        found.insert(fmt::format("{}/{}", spec.StringAt("group"),
-                                                 spec["names"].StringAt("kind")));
+                        std::string kind = CustomWorkloadOf(*item.value);
+                        if (!kind.empty()) found.insert(std::move(kind));
                       }
                       return Ok();
                     });
@@ -322,9 +320,20 @@ Result<std::vector<KindToRead>> KindsToRead(const CheckSet& checks, const kube::
   return kinds;
 }
 
-bool ReadsKind(const CheckSet& checks, const kube::Resource& resource) {
+std::string CustomWorkloadOf(const Value& definition) {
+  if (!HasPodTemplateField(definition)) return {};
+  const Value spec = definition["spec"];
+  return fmt::format("{}/{}", spec.StringAt("group"), spec["names"].StringAt("kind"));
+}
+
+std::set<std::string> CustomWorkloads(const kube::Client& client, const ClusterOptions& options) {
+  auto served = client.Discover(options.stop);
+  return served ? CustomWorkloads(client, *served, options) : std::set<std::string>();
+}
+
+bool ReadsKind(const CheckSet& checks, const kube::Resource& resource, bool custom_workload) {
   if (IsNoise(resource)) return false;
-  bool workload = HasTemplate(resource, kube::BuiltInTemplates());
+  bool workload = custom_workload || HasTemplate(resource, kube::BuiltInTemplates());
   Spoken spoken = SpokenOf(checks, resource, workload);
   bool own = kube::Schemas::BuiltIn().FindKind(resource.ApiVersion(), resource.kind) != nullptr;
   return spoken.by_name || (spoken.by_star && (own || workload));

@@ -94,9 +94,13 @@ Result<std::vector<KindToRead>> KindsToRead(const CheckSet& checks, const kube::
                                             const ClusterOptions& options,
                                             const OnUnread& on_unread);
 
-// Whether an inspection of a cluster reads objects of that kind, as far as the kind itself tells
-// (custom resources with a pod template need the cluster's definitions: KindsToRead() finds them).
-bool ReadsKind(const CheckSet& checks, const kube::Resource& resource);
+// Whether an inspection of a cluster reads objects of that kind, as far as the kind itself tells;
+// `custom_workload`: it is one of the custom resources that may have a pod template.
+bool ReadsKind(const CheckSet& checks, const kube::Resource& resource,
+               bool custom_workload = false);
+// Those, as "group/Kind": of a CustomResourceDefinition ("": none), and all that a cluster has.
+std::string CustomWorkloadOf(const Value& definition);
+std::set<std::string> CustomWorkloads(const kube::Client& client, const ClusterOptions& options);
 
 // Finds out in which namespaces a kind may be read.
 class ClusterScopes {

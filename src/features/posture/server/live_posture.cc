@@ -362,11 +362,24 @@ std::vector<std::shared_ptr<LivePosture::Watched>> LivePosture::All() const {
 }
 
 bool LivePosture::Wants(const kube::Resource& resource) const {
-  return ReadsKind(checks_, resource);
+  // Asked for each object that is told.
+  std::lock_guard lock(mutex_);
+  auto [at, is_new] = wanted_.try_emplace(KindOf(resource));
+  if (is_new) at->second = ReadsKind(checks_, resource, custom_.contains(at->first));
+  return at->second;
+}
+
+void LivePosture::AddCustom(std::set<std::string> kinds) {
+  std::lock_guard lock(mutex_);
+  for (const std::string& kind : kinds) {
+    // The inventory asks again when it looks for new kinds.
+    if (custom_.insert(kind).second) wanted_.erase(kind);
+  }
 }
 
 void LivePosture::OnCluster(const Cluster& cluster, const kube::Client& client) {
   int minor = client.minor_version().value_or(kube::kNewestMinor);
+  AddCustom(CustomWorkloads(client, {}));
   auto known = Find(cluster.id);
   if (known != nullptr) {
     std::lock_guard lock(known->mutex);
@@ -376,9 +389,7 @@ void LivePosture::OnCluster(const Cluster& cluster, const kube::Client& client) 
         if (KindOfKey(key) != kKubeletConfig) known->unseen.insert(key);
       });
       known->synced = false;
-      known->unread.clear();
-      known->back.clear();
-      known->related_unread = false;
+      known->back = known->unread;  // all is listed anew; what still cannot be read is told again
       known->kubelets_due = Clock::now();
       return;
     }
@@ -406,6 +417,10 @@ void LivePosture::OnPut(const Cluster& cluster, const kube::Resource& resource, 
   auto watched = Find(cluster.id);
   if (watched == nullptr || !Wants(resource)) return;
   kube::Object view(object);
+  if (resource.kind == "CustomResourceDefinition") {
+    std::string kind = CustomWorkloadOf(object);
+    if (!kind.empty()) AddCustom({std::move(kind)});
+  }
   std::string key = KeyOf(resource, view.ns(), view.name());
   {
     std::lock_guard lock(watched->mutex);

@@ -80,6 +80,7 @@ class LivePosture : public AssetListener {
  private:
   class Watched;  // one cluster
 
+  void AddCustom(std::set<std::string> kinds);
   std::shared_ptr<Watched> Find(const std::string& cluster) const;
   std::vector<std::shared_ptr<Watched>> All() const;
   void Work(std::stop_token stop);
@@ -115,6 +116,9 @@ class LivePosture : public AssetListener {
   std::map<std::string, std::shared_ptr<Watched>> clusters_;
   std::set<std::string> removed_;                     // to be forgotten by the worker
   std::map<std::string, FindingsBook::Moves> moves_;  // not yet in a trend
+  // Custom resources with pod templates, of all clusters; and what Wants() has said, by kind.
+  std::set<std::string> custom_;
+  mutable std::unordered_map<std::string, bool> wanted_;
   bool exceptions_changed_ = true;
   bool stopped_ = false;
   struct Background {

@@ -152,8 +152,11 @@ TEST_F(LivePostureTest, ManyClustersAtOnce) {
     std::jthread inspects([&] {
       while (!over) {
         auto key = live_->StartRun("uid-0", "root");
-        if (key) ++runs;
-        if (!key) EXPECT_EQ(key.error().id(), "posture.running");
+        if (key) {
+          ++runs;
+        } else {
+          EXPECT_EQ(key.error().id(), "posture.running");
+        }
         std::this_thread::sleep_for(10ms);
       }
     });

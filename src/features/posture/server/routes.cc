@@ -188,7 +188,7 @@ class Routes {
     api.AddCollection(
         {.path = "/api/v1/inspections/workloads",
          .collection = std::string(kInspected),
-         .tag = "inspections",
+         .tag = "workloads",
          .id = "InspectedWorkload",
          .permission = "inspections.read",
          .schema = "Inspection",
@@ -197,7 +197,7 @@ class Routes {
                          "passed", "failed", "errors", "excepted"}});
     api.AddCollection({.path = "/api/v1/runs",
                        .collection = std::string(kRuns),
-                       .tag = "inspections",
+                       .tag = "runs",
                        .id = "Run",
                        .permission = "inspections.read",
                        .schema = "Run",

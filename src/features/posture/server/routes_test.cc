@@ -122,7 +122,7 @@ TEST_F(RoutesTest, FindingsInTwoLanguagesAndAsCsv) {
     EXPECT_FALSE(item.StringAt("message").empty());
     EXPECT_EQ(item.Find("remedy"), nullptr) << "of one alone";
   }
-  std::string id = FindingId("privileged", "web");
+  std::string id = FindingId("privileged-container", "web");
   auto en = Get("/findings/" + id, "admin"), zh = Get("/findings/" + id + "?lang=zh-CN", "admin");
   ASSERT_EQ(en.status, 200);
   EXPECT_FALSE(en.json.StringAt("remedy").empty());
@@ -137,7 +137,8 @@ TEST_F(RoutesTest, FindingsInTwoLanguagesAndAsCsv) {
 }
 
 TEST_F(RoutesTest, PeopleSeeTheirNamespaces) {
-  std::string a = FindingId("privileged", "web"), b = FindingId("privileged", "shop");
+  std::string a = FindingId("privileged-container", "web"),
+              b = FindingId("privileged-container", "shop");
   const struct {
     std::string_view who;
     std::set<std::string> assets;
@@ -176,7 +177,7 @@ TEST_F(RoutesTest, PeopleSeeTheirNamespaces) {
 }
 
 TEST_F(RoutesTest, AFixIsADiffOfWhatIsThere) {
-  auto fix = Get("/findings/" + FindingId("privileged", "web") + "/fix", "dev-a");
+  auto fix = Get("/findings/" + FindingId("privileged-container", "web") + "/fix", "dev-a");
   ASSERT_EQ(fix.status, 200) << fix.body;
   EXPECT_THAT(std::string(fix.json.StringAt("diff")),
               AllOf(HasSubstr("--- a/deployment-web.yaml"), HasSubstr("privileged: true"),
@@ -194,14 +195,15 @@ TEST_F(RoutesTest, ChecksWithTheirCounts) {
     }
     return int64_t{-2};
   };
-  EXPECT_EQ(count("admin", "privileged", "failed"), 2);
-  EXPECT_EQ(count("admin", "privileged", "passed"), 1);
-  EXPECT_EQ(count("only-findings", "privileged", "failed"), 2);
-  EXPECT_EQ(count("dev-a", "privileged", "failed"), 1);
-  EXPECT_EQ(count("dev-b", "privileged", "failed"), 1);
-  EXPECT_EQ(count("dev-b", "privileged", "passed"), 0) << "what passes is not kept by namespace";
+  EXPECT_EQ(count("admin", "privileged-container", "failed"), 2);
+  EXPECT_EQ(count("admin", "privileged-container", "passed"), 1);
+  EXPECT_EQ(count("only-findings", "privileged-container", "failed"), 2);
+  EXPECT_EQ(count("dev-a", "privileged-container", "failed"), 1);
+  EXPECT_EQ(count("dev-b", "privileged-container", "failed"), 1);
+  EXPECT_EQ(count("dev-b", "privileged-container", "passed"), 0)
+      << "what passes is not kept by namespace";
   EXPECT_EQ(Get("/checks", "nobody").status, 403);
-  auto one = Get("/checks/privileged?lang=zh", "dev-a");
+  auto one = Get("/checks/privileged-container?lang=zh", "dev-a");
   EXPECT_EQ(one.json["failed"], Value::Int(1));
   EXPECT_EQ(Get("/checks/none", "admin").status, 404);
   EXPECT_EQ(Get("/checks?cluster=none", "admin").status, 200);
@@ -380,7 +382,8 @@ TEST_F(RoutesTest, ExceptionsAreDecidedOnByWhoMay) {
 }
 
 TEST_F(RoutesTest, OneFindingIsExcepted) {
-  std::string a = FindingId("privileged", "web"), b = FindingId("privileged", "shop");
+  std::string a = FindingId("privileged-container", "web"),
+              b = FindingId("privileged-container", "shop");
   auto except = [&](const std::string& id, std::string_view who, std::string_view scope) {
     return Post("/findings/" + id + "/exception", who,
                 fmt::format(R"({{"reason":"legacy","scope":"{}"}})", scope));
@@ -391,7 +394,7 @@ TEST_F(RoutesTest, OneFindingIsExcepted) {
   EXPECT_EQ(except(a, "dev-a", "planet").status, 400);
   auto made = except(a, "dev-a", "object");
   ASSERT_EQ(made.status, 201) << made.body;
-  EXPECT_EQ(made.json.StringAt("check"), "privileged");
+  EXPECT_EQ(made.json.StringAt("check"), "privileged-container");
   EXPECT_EQ(made.json.StringAt("name"), "web");
   EXPECT_EQ(made.json.StringAt("namespace"), "a");
   EXPECT_EQ(made.json.StringAt("cluster"), kId);
@@ -404,16 +407,23 @@ TEST_F(RoutesTest, OneFindingIsExcepted) {
   EXPECT_TRUE(
       Eventually([&] { return Get("/findings/" + a, "dev-a").json.StringAt("status") == "open"; }));
   // What is in no namespace has none to be excepted.
-  auto list = Get("/findings?q=kind%3ANamespace&limit=1", "admin");
-  ASSERT_EQ(list.json["items"].size(), 1u);
-  EXPECT_EQ(except(std::string(list.json["items"][0].StringAt("id")), "admin", "namespace").status,
-            400);
+  store::Batch put, remove;
+  put.Put(kFindings, "of-role",
+          R"({"id":"of-role","check":"x","status":"closed","asset":{"cluster":"uid-1",)"
+          R"("kind":"ClusterRole","name":"system:*"}})");
+  ASSERT_TRUE(world_->state->Commit(put));
+  EXPECT_EQ(except("of-role", "admin", "namespace").status, 400);
+  auto role = except("of-role", "admin", "object");
+  EXPECT_EQ(role.json.StringAt("name"), "system:\\*") << role.body;
+  remove.Delete(kFindings, "of-role");
+  remove.Delete(kExceptions, role.json.StringAt("id"));
+  ASSERT_TRUE(world_->state->Commit(remove));
 }
 
 TEST_F(RoutesTest, ExceptionsAsConfiguration) {
   Arena arena;
   Value object = ParseJson(R"({"apiVersion":"bulwark.io/v1","kind":"Exception","metadata":
-    {"name":"by-file"},"spec":{"check":"privileged","namespace":"b","reason":"r"}})",
+    {"name":"by-file"},"spec":{"check":"privileged-container","namespace":"b","reason":"r"}})",
                            arena)
                      .value();
   auto apply = [&](bool prune) {
@@ -422,7 +432,7 @@ TEST_F(RoutesTest, ExceptionsAsConfiguration) {
     EXPECT_TRUE(world_->config->Apply(*plan));
     return plan->size();
   };
-  std::string shop = FindingId("privileged", "shop");
+  std::string shop = FindingId("privileged-container", "shop");
   EXPECT_EQ(apply(true), 1u);
   EXPECT_EQ(apply(true), 0u);
   EXPECT_TRUE(Eventually(

@@ -93,7 +93,7 @@ class World {
     api = std::make_unique<api::Api>(*state, *catalog, *metrics,
                                      api::ApiOptions{.requests_per_second = 1'000'000});
     api->SetAuthenticator(&people);
-    inventory = std::make_unique<Inventory>(*state, *pipeline, *vault, *metrics, options);
+    inventory = std::make_unique<::bulwark::Inventory>(*state, *pipeline, *vault, *metrics, options);
     scheduler = std::make_unique<Scheduler>(*state);
     config = std::make_unique<Config>(*state);
     services.reset(new Services{*state, *events, *pipeline, *vault, *api, *inventory, *scheduler,
@@ -214,7 +214,7 @@ class World {
   std::unique_ptr<vault::Vault> vault;
   std::unique_ptr<Pipeline> pipeline;
   std::unique_ptr<api::Api> api;
-  std::unique_ptr<Inventory> inventory;
+  std::unique_ptr<::bulwark::Inventory> inventory;
   std::unique_ptr<Scheduler> scheduler;
   std::unique_ptr<Config> config;
   std::unique_ptr<Services> services;
