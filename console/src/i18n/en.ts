@@ -817,8 +817,15 @@ const en = {
   'setting.retention.asset': 'Changes of assets, days',
   'setting.retention.access': 'Access log, days',
   'setting.retention.node': 'Node events, days',
-  'setting.retention.*': 'All other events, days',
   'login.failed': 'Log-in with {name} did not work ({error})',
+  'setting.retention.exception': 'Decisions on exceptions, days',
+  'setting.retention.other': 'All other events, days',
+  'setting.retention.closedFindings': 'Closed findings, days',
+  'setting.retention.runs': 'Inspection runs, days',
+  'setting.retention.resolvedAlerts': 'Resolved alerts, days',
+  'setting.retention.trends': 'Trends, days',
+  'event.kind.exception': 'Exception',
+  'event.kind.agent': 'Agent',
 };
 
 export default en;

@@ -819,8 +819,15 @@ const zh: Messages = {
   'setting.retention.asset': '资产变更保留天数',
   'setting.retention.access': '访问日志保留天数',
   'setting.retention.node': '节点事件保留天数',
-  'setting.retention.*': '其他事件保留天数',
   'login.failed': '使用 {name} 登录失败（{error}）',
+  'setting.retention.exception': '例外审批记录保留天数',
+  'setting.retention.other': '其他事件保留天数',
+  'setting.retention.closedFindings': '已关闭风险保留天数',
+  'setting.retention.runs': '巡检记录保留天数',
+  'setting.retention.resolvedAlerts': '已解决告警保留天数',
+  'setting.retention.trends': '趋势保留天数',
+  'event.kind.exception': '例外',
+  'event.kind.agent': '代理',
 };
 
 export default zh;

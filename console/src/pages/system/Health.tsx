@@ -73,5 +73,5 @@ export default function Health() {
 
 function recordsOf(records: Record<string, number> | { name: string; count: number }[]): [string, number][] {
   const entries: [string, number][] = Array.isArray(records) ? records.map((r) => [r.name, r.count]) : Object.entries(records);
-  return entries.toSorted((a, b) => b[1] - a[1]);
+  return entries.filter(([, count]) => count).toSorted((a, b) => b[1] - a[1]);
 }

@@ -11,7 +11,7 @@ import { useI18n, type Key } from '../../i18n';
 import { None, Nothing, Num, State, Time } from '../../ui/basics';
 import { ServerTable, type ServerColumn } from '../../ui/ServerTable';
 
-const kinds = ['audit', 'kubernetes', 'finding', 'alert', 'asset', 'access', 'node'];
+const kinds = ['audit', 'kubernetes', 'finding', 'alert', 'asset', 'access', 'exception', 'node'];
 
 export default function Sinks() {
   const { t } = useI18n();
