@@ -121,8 +121,8 @@ TEST(NodeReport, MeansNothingToTheServerWhereItIsNone) {
 }
 
 TEST(NodeReport, WhoAsksForAssessmentsIsTold) {
-  World world;
   std::vector<std::string> told;
+  World world;
   world.node_options.assessed = [&](const Asset& asset, std::span<const NodeAssessment> all,
                                     store::Batch&) -> Result<> {
     for (const NodeAssessment& a : all) told.push_back(asset.name + " " + a.check);

@@ -254,8 +254,8 @@ std::string TokenBody(const std::string& token, const std::string& node) {
 }
 
 TEST(Link, OneTimeTokens) {
+  Timestamp now = Now();  // outlives the server
   World world;
-  Timestamp now = Now();
   world.options.now = [&] { return now; };
   world.StartServer();
   Stranger nobody = WithoutCertificate(world);
@@ -406,8 +406,8 @@ TEST(Link, CertificatesAreRenewed) {
 }
 
 TEST(Link, WhatAHandlerSays) {
-  World world;
   std::atomic<bool> up = false;
+  World world;
   auto numbers = world.prepare;
   world.prepare = [&](LinkServer& link) {
     numbers(link);
@@ -498,8 +498,8 @@ TEST(Link, PoliciesArePushed) {
 }
 
 TEST(Link, SilentAgentsAreAway) {
+  std::atomic<int64_t> skip = 0;  // outlives the server, whose clock it is
   World world;
-  std::atomic<int64_t> skip = 0;
   world.options.now = [&] { return Now() + std::chrono::seconds(skip); };
   world.options.sweep_every = std::chrono::milliseconds(10);
   world.StartServer();

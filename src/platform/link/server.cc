@@ -722,7 +722,8 @@ Result<> LinkServer::Start() {
        .redirect_to_https = false,
        .limits = {.max_body_bytes = s.options.batch.bytes},
        .workers = 4},
-      [state = state_](const ServerRequest& request) { return state->Answer(request); }));
+      // Not shared: the state owns the server, and Stop() ends it before the state goes.
+      [state = state_.get()](const ServerRequest& request) { return state->Answer(request); }));
   s.certificates.OnChange([weak = std::weak_ptr(state_)] {
     auto state = weak.lock();
     if (state == nullptr || state->server == nullptr) return;
