@@ -243,6 +243,13 @@ Result<> Server::State::AddFeatures() {
   AddConfigKinds(*services, posture);
   SystemOptions system{.started = started, .max_event_bytes = options.max_event_bytes};
   system.listeners = [this] { return Listeners(); };
+  system.queues = [this] {
+    std::vector<SystemOptions::Queue> out;
+    for (const Pipeline::Queue& q : pipeline->Queues()) {
+      out.push_back({.name = q.name, .queued = q.queued, .dropped = q.dropped});
+    }
+    return out;
+  };
   system.recent_log = RecentLog;
   system.render_finding = [&posture](const Value& record, Language language, Arena& arena) {
     return posture::RenderFinding(posture::ChecksOf(posture), record, language, false, arena);
