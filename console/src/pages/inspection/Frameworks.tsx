@@ -29,12 +29,12 @@ export default function Frameworks() {
   const controls = framework.data?.controls;
   const f = framework.data;
   const columns: LocalColumn<Control>[] = [
-    { key: 'id', title: 'column.control', width: 200, value: (c) => c.id, render: (c) => <span className="mono wrap">{c.id}</span> },
+    { key: 'id', title: 'column.control', width: 220, value: (c) => c.id, render: (c) => <span className="mono wrap">{c.id}</span> },
     { key: 'title', title: 'column.title', value: (c) => c.title, render: (c) => <span className="wrap">{c.title}</span> },
     { key: 'state', title: 'column.state', width: 150, value: (c) => word('state', c.status), render: (c) => <State tone={tones[c.status] ?? 'idle'}>{word('state', c.status)}</State> },
     { key: 'failed', title: 'column.failed', width: 90, right: true, value: (c) => c.failed ?? 0, render: (c) => c.failed ? <Link to={scoped('/findings', { q: and('status:open', term('control', `${id}/${c.id}`)) })}><Num value={c.failed} /></Link> : <Num value={c.failed ?? 0} /> },
     { key: 'passed', title: 'column.passed', width: 90, right: true, value: (c) => c.passed ?? 0, render: (c) => <Num value={c.passed} /> },
-    { key: 'checks', title: 'column.checks', width: '24%', value: (c) => c.checks?.join(' '), render: (c) => <span className="row flow">{c.checks?.map((check) => <Link key={check} className="chip mono" to={scoped('/findings', { q: term('check', check) })}>{check}</Link>)}</span> },
+    { key: 'checks', title: 'column.checks', width: '24%', value: (c) => c.checks?.join(' '), render: (c) => <span className="row flow" style={{ gap: 4 }} title={c.checks?.join(', ')}>{c.checks?.slice(0, 4).map((check) => <Link key={check} className="chip mono" to={scoped('/findings', { q: term('check', check) })}>{check}</Link>)}{(c.checks?.length ?? 0) > 4 ? <span className="muted">{t('table.more', { n: c.checks!.length - 4 })}</span> : null}</span> },
   ];
   return (
     <div className="stack">
