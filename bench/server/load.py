@@ -199,7 +199,7 @@ def run(o):
     print(f"first full inspection: {time.time() - o.started:.1f} s, {findings} findings, RSS {rss():.0f} MiB", flush=True)
 
     cluster = get("/api/v1/clusters")["items"][0]["id"]
-    status, text = api.call("POST", "/api/v1/auditsources", json.dumps({"name": "bench", "cluster": cluster}))
+    status, text = api.call("POST", "/api/v1/audit-sources", json.dumps({"name": "bench", "cluster": cluster}))
     if status != 201:
         raise SystemExit(f"audit source: {status} {text[:300]}")
     intake = json.loads(text)["path"]

@@ -1,6 +1,7 @@
 #include "app/server/server.h"
 
 #include <fmt/format.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,6 +34,7 @@
 #include "platform/inventory/inventory.h"
 #include "platform/inventory/routes.h"
 #include "platform/link/server.h"
+#include "platform/link/token_review.h"
 #include "platform/notify/sinks.h"
 #include "platform/pipeline/pipeline.h"
 #include "platform/schedule/routes.h"
@@ -141,6 +143,8 @@ struct Server::State {
 
 // Stores, secrets, certificates: what must be right before anything else is.
 Result<> Server::State::Open() {
+  // What an ldaprc of this user says is not meant for a server.
+  ::setenv("LDAPNOINIT", "1", 1);
   BW_TRY(MakeFolder(options.data_folder));
   auto made = net::UrlGuard::Make({.allow = options.allow_addresses});
   if (!made) return std::move(made).error().While("reading allow-address");
@@ -205,6 +209,11 @@ Result<> Server::State::AddFeatures() {
   AddScheduleRoutes(*api, *scheduler, *state);
 
   link::LinkServerOptions link_options{.listen = options.agent_listen};
+  link_options.review = [this](std::string_view cluster,
+                               std::string_view token) -> Result<link::ReviewedToken> {
+    auto client = BW_TRY(inventory->ClientOf(cluster));
+    return link::ReviewToken(*client, token);
+  };
   link = std::make_unique<link::LinkServer>(*state, *pipeline, *certificates, metrics,
                                             std::move(link_options));
   link->AddRoutes(*api);
@@ -323,8 +332,8 @@ Result<> Server::State::Begin() {
     ++features_started;
   }
   BW_TRY(sinks->Start());
-  certificates->Start();
   if (!options.agent_listen.empty()) BW_TRY(link->Start());
+  certificates->Start();  // after all who want to be told of new ones
   BW_TRY(inventory->Start());
   for (ServerOptions::Local& local : options.clusters) {
     std::string server = local.config.server;
