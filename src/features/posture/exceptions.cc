@@ -35,7 +35,9 @@ Result<int64_t> ParseExpiry(std::string_view text, const std::string& where) {
 
 // No pattern, or one that matches. Names hold no separators that a star must stop at.
 bool Matches(const std::string& pattern, std::string_view text) {
-  return pattern.empty() || GlobMatch(pattern, text, '\0');
+  if (pattern.empty()) return true;
+  if (pattern.find_first_of("*?\\") == std::string::npos) return pattern == text;
+  return GlobMatch(pattern, text, '\0');
 }
 
 bool MatchesAny(const std::vector<std::string>& patterns, std::string_view text) {
@@ -140,6 +142,12 @@ void Exceptions::AllowAnnotations(std::vector<std::string> checks,
   allow_ = std::move(checks);
   namespaces_ = std::move(namespaces);
   now_ = now;
+}
+
+bool Exceptions::Mention(std::string_view check) const {
+  return std::any_of(rules_.begin(), rules_.end(),
+                     [&](const Rule& rule) { return Matches(rule.check, check); }) ||
+         MatchesAny(allow_, check);
 }
 
 std::optional<Excused> Exceptions::Find(std::string_view check, const Asset& asset,

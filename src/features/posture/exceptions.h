@@ -62,6 +62,8 @@ class Exceptions {
                               std::string_view image,
                               std::span<const std::string_view> all_images) const;
   bool empty() const { return rules_.empty() && allow_.empty(); }
+  // Whether any of them could cover a finding of that check.
+  bool Mention(std::string_view check) const;
 
   // "exceptions.yaml:3: matches nothing", "…: expired on 2026-01-01": after everything was looked
   // at.

@@ -180,9 +180,16 @@ void LiveInspection::Judge(Known& known, const Value& value) {
 
 void LiveInspection::SetExceptions(Exceptions exceptions) {
   exceptions_ = std::move(exceptions);
+  // Most findings are of checks that no exception speaks of.
+  std::vector<bool> mentioned;
+  for (const Check& check : checks_.checks())
+    mentioned.push_back(exceptions_.Mention(check.info.id));
+  auto concerned = [&](const Open& open) { return mentioned[open.check] || open.excuse != 0; };
   Arena arena(1 << 14);
   for (auto& [key, known] : objects_) {
-    if (known.findings.empty() && known.related.empty()) continue;
+    if (std::none_of(known.findings.begin(), known.findings.end(), concerned) &&
+        std::none_of(known.related.begin(), known.related.end(), concerned))
+      continue;
     arena.Reset();
     auto facts = ParseJson(known.facts, arena, {.borrow_text = true});
     if (!facts) continue;
@@ -191,7 +198,7 @@ void LiveInspection::SetExceptions(Exceptions exceptions) {
     for (const Value& c : containers.items()) images.push_back(c.StringAt("image"));
     bool different = false;
     auto look = [&](Open& open, std::vector<Count>& counts) {
-      if (open.status != Status::kFail) return;
+      if (open.status != Status::kFail || !concerned(open)) return;
       std::string_view image;
       for (const Value& c : containers.items()) {
         if (!open.container.empty() && c.StringAt("name") == open.container)

@@ -125,7 +125,7 @@ void LiveSetExceptions(benchmark::State& state) {
   for (auto _ : state) {
     Exceptions exceptions;
     for (int i = 0; i < 100; ++i)
-      exceptions.Add({.check = "run-as-root", .name = fmt::format("app-{}", i)});
+      exceptions.Add({.check = "cpu-limit-missing", .name = fmt::format("app-{}", i)});
     cluster.live.SetExceptions(std::move(exceptions));
   }
   cluster.live.SetExceptions({});

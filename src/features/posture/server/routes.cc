@@ -241,7 +241,8 @@ class Routes {
          {.name = "format",
           .description = "Of the report",
           .schema =
-              R"({"type":"string","enum":["html","json","sarif","junit","markdown","csv"],"default":"html"})"}});
+              R"({"type":"string","enum":["html","json","sarif","junit","markdown","csv"],"default":"html"})"}},
+        {"text/html", "application/sarif+json", "application/xml", "text/markdown", "text/csv"});
     Post(
         "/api/v1/inspections/run", "runInspection", "inspections", "Inspect a cluster now",
         "inspections.run", R"({"type":"object","required":["cluster"],"properties":{"cluster":
@@ -284,7 +285,7 @@ class Routes {
  private:
   void Get(std::string path, std::string id, std::string tag, std::string summary,
            std::string permission, api::Handler handler,
-           std::vector<api::Parameter> parameters = {}) {
+           std::vector<api::Parameter> parameters = {}, std::vector<std::string> types = {}) {
     services_.api.Add({.method = "GET",
                        .path = std::move(path),
                        .id = std::move(id),
@@ -293,6 +294,7 @@ class Routes {
                        .permission = std::move(permission),
                        .parameters = std::move(parameters),
                        .response = R"({"type":"object"})",
+                       .types = std::move(types),
                        .handler = std::move(handler)});
   }
   void Post(std::string path, std::string id, std::string tag, std::string summary,
