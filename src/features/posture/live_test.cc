@@ -137,7 +137,7 @@ TEST_F(LiveInspectionTest, ExceptionsComeAndGoWithoutTheObjectBeingToldAgain) {
   EXPECT_EQ(told_.scores["web"].excused, 1);
   // Another image is not excepted.
   Put("web", Deployment("web", "httpd:latest", true));
-  EXPECT_THAT(told_.Take(), ElementsAre("opened latest web"));
+  EXPECT_THAT(told_.Take(), ElementsAre("changed privileged web", "opened latest web"));
   live_->SetExceptions({});
   EXPECT_THAT(told_.Take(), IsEmpty());
 }
