@@ -72,19 +72,21 @@ class System {
   Result<> AddAll() {
     BW_TRY(services_.state.Define({.name = std::string(kSettings), .version = 1}));
     Add("GET", "/healthz", "healthz", "Whether the process runs", api::kPublic,
-        [](Request&) -> Result<Response> { return Plain("ok\n"); });
+        [](Request&) -> Result<Response> { return Plain("ok\n"); }, {}, "text/plain");
     Add("GET", "/readyz", "readyz", "Whether the server can serve", api::kPublic,
         [this](Request&) -> Result<Response> {
           BW_TRY(services_.state.Get(kSettings, kRecord));
           BW_TRY(services_.events.Get("none"));
           return Plain("ok\n");
-        });
+        },
+        {}, "text/plain");
     Add("GET", "/metrics", "metrics", "Metrics in Prometheus' text format", "system.read",
         [this](Request&) -> Result<Response> {
           Response response = Plain(services_.metrics.Expose());
           response.content_type = "text/plain; version=0.0.4; charset=utf-8";
           return response;
-        });
+        },
+        {}, "text/plain");
     Add("GET", "/api/v1/system", "getSystem", "The server itself", "system.read",
         [this](Request& r) { return About(r); });
     Add("GET", "/api/v1/settings", "getSettings", "Settings", "settings.read",
@@ -132,17 +134,20 @@ class System {
                        .status = 201,
                        .handler = [this](Request& r) { return BackUp(r); }});
     Add("GET", "/api/v1/system/support", "getSupportBundle",
-        "What helps to find out what is wrong; no secrets", "system.write",
-        [this](Request& r) { return Support(r); });
+        "What helps to find out what is wrong; no secrets", "system.backup",
+        [this](Request& r) { return Support(r); }, {}, "application/gzip");
     services_.scheduler.Every("retention", "@every 10m",
                               [this](std::stop_token stop) { Forget(stop); });
     return Ok();
   }
 
  private:
+  // `type` is what it answers with, where that is not JSON.
   void Add(std::string method, std::string path, std::string id, std::string summary,
            std::string_view permission, api::Handler handler,
-           std::vector<api::Parameter> parameters = {}) {
+           std::vector<api::Parameter> parameters = {}, std::string type = {}) {
+    std::vector<std::string> types;
+    if (!type.empty()) types.push_back(std::move(type));
     services_.api.Add({.method = std::move(method),
                        .path = std::move(path),
                        .id = std::move(id),
@@ -150,7 +155,8 @@ class System {
                        .summary = std::move(summary),
                        .permission = std::string(permission),
                        .parameters = std::move(parameters),
-                       .response = R"({"type":"object"})",
+                       .response = types.empty() ? R"({"type":"object"})" : "",
+                       .types = types,
                        .handler = std::move(handler)});
   }
   static Response Plain(std::string text) {

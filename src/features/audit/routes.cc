@@ -445,7 +445,8 @@ Result<Response> ExceptAlert(const ContextPtr& c, Request& r) {
 
 void AddEventRoutes(const ContextPtr& c) {
   auto get = [&](std::string path, std::string id, std::string summary,
-                 std::vector<Parameter> parameters, std::string_view response, auto handler) {
+                 std::vector<Parameter> parameters, std::string_view response, auto handler,
+                 std::vector<std::string> types = {}) {
     c->api.Add({.method = "GET",
                 .path = std::move(path),
                 .id = std::move(id),
@@ -454,6 +455,7 @@ void AddEventRoutes(const ContextPtr& c) {
                 .permission = "events.read",
                 .parameters = std::move(parameters),
                 .response = std::string(response),
+                .types = std::move(types),
                 .handler = [c, handler](Request& r) { return handler(c, r); }});
   };
   get("/api/v1/events", "listEvents", "Events, the newest first",
@@ -471,7 +473,7 @@ void AddEventRoutes(const ContextPtr& c) {
             {.name = "format",
              .description = "csv: all of them",
              .schema = R"({"type":"string","enum":["json","csv"]})"}}),
-      kItems, SearchEvents);
+      kItems, SearchEvents, {"text/csv"});
   get("/api/v1/events/histogram", "countEvents", "Events over time",
       With({{.name = "buckets", .description = "At most", .schema = std::string(kInteger)}}),
       kItems, EventHistogram);

@@ -191,6 +191,7 @@ Api::Api(store::StateStore& state, const Catalog& catalog, Metrics& metrics, Api
                                       "assets, runs.",
                        .schema = R"({"type":"string","minLength":1,"maxLength":200})",
                        .required = true}},
+       .types = {"text/event-stream"},
        .handler = [this](Request& r) { return state_->hub.Open(r); }});
 }
 

@@ -97,7 +97,8 @@ struct Route {
   // Names of schemas (AddSchema), or a schema's JSON, or "". Where `request` is "", the handler
   // reads http.body itself. A schema is a subset of JSON Schema 2020-12: json_schema.h.
   std::string request, response;
-  int status = 200;  // of success
+  std::vector<std::string> types;  // in which success may also come: "text/csv"; besides `response`
+  int status = 200;                // of success
   size_t max_body_bytes = size_t{1} << 20;
   bool audited = true;  // writes are recorded as events of kind "access"
   Handler handler;

@@ -343,6 +343,7 @@ void Api::State::AddCollection(CollectionResource given) {
        .response =
            R"({"type":"object","required":["items"],"properties":{"items":{"type":"array","items":)" +
            item + R"(},"next":{"type":"string"},"total":{"type":"integer"}}})",
+       .types = {"text/csv"},
        .handler = [this, resource](Request& q) { return List(q, *resource, state); }});
   api.Add(
       {.method = "GET",

@@ -30,10 +30,6 @@ class Writer {
         .Add("$ref", Text("#/components/schemas/" + std::string(schema)))
         .Finish();
   }
-  Value Content(std::string_view type, Value schema) {
-    Value media = MapBuilder(arena_).Add("schema", schema).Finish();
-    return MapBuilder(arena_).Add(Text(type), media).Finish();
-  }
 
   Value Operation(const Route& route) {
     MapBuilder out(arena_);
@@ -79,11 +75,13 @@ class Writer {
     }
     MapBuilder success(arena_);
     success.Add("description", Text(route.summary));
-    if (route.id == "stream") {
-      success.Add("content", Content("text/event-stream", Schema(R"({"type":"string"})")));
-    } else if (!route.response.empty()) {
-      success.Add("content", Content("application/json", Schema(route.response)));
+    MapBuilder content(arena_);
+    if (!route.response.empty()) {
+      content.Add("application/json",
+                  MapBuilder(arena_).Add("schema", Schema(route.response)).Finish());
     }
+    for (const std::string& type : route.types) content.Add(Text(type), Value::EmptyMap());
+    if (!route.response.empty() || !route.types.empty()) success.Add("content", content.Finish());
     MapBuilder responses(arena_);
     responses.Add(Text(std::to_string(route.status)), success.Finish());
     responses.Add("default", Schema(R"({"$ref":"#/components/responses/Problem"})"));

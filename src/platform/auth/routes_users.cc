@@ -238,13 +238,14 @@ void AddUserRoutes(Auth::State& state, api::Api& api) {
   api.AddSchema("NewUser", R"({"type":"object","required":["name","password"],"properties":{
 "name":{"type":"string","minLength":1,"maxLength":63},
 "displayName":{"type":"string","maxLength":200},"email":{"type":"string","maxLength":200},
-"password":{"type":"string","maxLength":1024},"mustChangePassword":{"type":"boolean"}}})");
+"password":{"type":"string","minLength":1,"maxLength":1024},
+"mustChangePassword":{"type":"boolean"}}})");
   api.AddSchema("UserPatch", R"({"type":"object","properties":{
 "displayName":{"type":["string","null"],"maxLength":200},
 "email":{"type":["string","null"],"maxLength":200},"disabled":{"type":"boolean"}}})");
   api.AddSchema("PasswordChange", R"({"type":"object","required":["password"],"properties":{
-"password":{"type":"string","maxLength":1024},"current":{"type":"string","maxLength":4096},
-"mustChangePassword":{"type":"boolean"}}})");
+"password":{"type":"string","minLength":1,"maxLength":1024},
+"current":{"type":"string","maxLength":4096},"mustChangePassword":{"type":"boolean"}}})");
   api.AddCollection({.path = "/api/v1/users",
                      .collection = std::string(kUsers),
                      .tag = "users",

@@ -236,9 +236,11 @@ class Routes {
              .request = {},
              .response = R"({"type":"object","properties":{"manifest":{"type":"string"},
                             "commands":{"type":"string"}}})",
+             .types = {"application/yaml"},
              .handler = on(&Routes::Manifest)});
     auto of_key = [&](std::string path, std::string id, std::string summary, auto member,
-                      std::vector<api::Parameter> parameters = {}) {
+                      std::vector<api::Parameter> parameters = {},
+                      std::vector<std::string> types = {}) {
       api.Add({.method = "GET",
                .path = "/api/v1/" + path + "/{key...}",
                .id = std::move(id),
@@ -249,13 +251,15 @@ class Routes {
                .parameters = std::move(parameters),
                .request = {},
                .response = R"({"type":"object"})",
+               .types = std::move(types),
                .handler = on(member)});
     };
     of_key("asset-object", "getAssetObject", "The object as it is in the cluster now",
            &Routes::Object,
            {{.name = "format",
              .description = "json or yaml",
-             .schema = R"({"type":"string","enum":["json","yaml"]})"}});
+             .schema = R"({"type":"string","enum":["json","yaml"]})"}},
+           {"application/yaml"});
     of_key("asset-history", "getAssetHistory", "How an asset changed, the newest first",
            &Routes::History,
            {{.name = "limit",
