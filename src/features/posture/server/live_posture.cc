@@ -700,7 +700,7 @@ void LivePosture::WriteScores(Watched& watched) {
     for (auto& [key, j] : judged) watched.judged.try_emplace(key, std::move(j));
     watched.scores_changed = true;
   };
-  const Value now = Value::String(FormatTime(NowUs()));
+  const std::string now = FormatTime(NowUs());
   auto next = judged.begin();
   while (next != judged.end()) {
     Arena arena(1 << 16);
@@ -722,7 +722,7 @@ void LivePosture::WriteScores(Watched& watched) {
       };
       out.Add("labels", texts(j.labels)).Add("images", texts(j.images));
       out.Add("workload", Value::Bool(!j.images.empty()));
-      out.Add("updatedAt", now);
+      out.Add("updatedAt", Value::String(now));
       batch.Put(kInspected, key, ToJson(out.Finish()));
     }
     auto done = services_.state.Commit(batch);
