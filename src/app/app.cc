@@ -91,9 +91,10 @@ Result<std::string> HelpOn(CLI::App& app, const std::vector<std::string>& words,
     command = next;
   }
   if (words.size() == 1) {
-    for (std::string_view page : {posture::ManualPage(words[0], language),
-                                  words[0] == "cel" ? CelManualPage(language) : "",
-                                  words[0] == "agent" ? AgentManualPage(language) : ""}) {
+    for (std::string_view page :
+         {posture::ManualPage(words[0], language), words[0] == "cel" ? CelManualPage(language) : "",
+          words[0] == "agent" ? AgentManualPage(language) : "",
+          ServerManualPage(words[0], language)}) {
       if (!page.empty()) return std::string(page);
     }
   }

@@ -191,6 +191,7 @@ Result<> Server::State::AddFeatures() {
                                                  .public_url = options.public_url,
                                                  .on_access = record_access});
   InventoryOptions watching;
+  if (options.guard_clusters) watching.guard = guard;
   inventory = std::make_unique<Inventory>(*state, *pipeline, *vault, metrics, watching);
   auth::AuthOptions who{.data_folder = options.data_folder,
                         .public_url = options.public_url,
@@ -226,6 +227,13 @@ Result<> Server::State::AddFeatures() {
       BW_TRY(posture::MakePosture(*services, {.check_folders = options.check_folders,
                                               .others_may_approve = others_may_approve})));
   Feature& posture = *features.back();
+  if (options.webhook_url.empty() && !options.webhook_listen.empty()) {
+    // Where it listens, under the first of the server's names.
+    std::string listen = options.webhook_listen.front();
+    options.webhook_url =
+        fmt::format("https://{}:{}", options.names.empty() ? "127.0.0.1" : options.names.front(),
+                    listen.substr(listen.rfind(':') + 1));
+  }
   audit::AuditFeatureOptions hear{.webhook_url = options.webhook_url,
                                   .webhook_ca_pem = certificates->ca_pem(),
                                   .rule_folders = options.rule_folders};
@@ -260,6 +268,7 @@ Result<> Server::State::AddFeatures() {
     return out;
   };
   system.recent_log = RecentLog;
+  system.settings_changed = [&posture] { posture::ExceptionSettingsChanged(posture); };
   system.render_finding = [&posture](const Value& record, Language language, Arena& arena) {
     return posture::RenderFinding(posture::ChecksOf(posture), record, language, false, arena);
   };
@@ -303,6 +312,9 @@ Result<> Server::State::Listen() {
     http.tls =
         net::TlsServerOptions{.certificate_pem = pair.certificate_pem, .key_pem = pair.key_pem};
     http.workers = 2;
+    // API servers may show who they are instead of knowing a secret path.
+    http.tls->client_certificates = net::ClientCertificates::kOptional;
+    http.tls->client_ca_pem = certificates->ca_pem();
     // Each path below has limits and credentials of its own; what is none of them is not there.
     http.on_head = [this](const net::ServerRequest& request) -> net::HeadDecision {
       if (audit::AuditWebhook::IsOurs(request)) return audit::AuditWebhookOf(*audit).Head(request);
@@ -416,8 +428,9 @@ Result<std::unique_ptr<AgentProcess>> Server::StartLocalAgent(const std::string&
   BW_TRY(MakeFolder(folder));
   std::string token_file = folder + "/enrolment-token";
   BW_TRY(WriteFileAtomic(token_file, enrolment.token, 0600));
-  return AgentProcess::Start({"agent", "--server", agent_url(), "--ca", ca_file(), "--data", folder,
-                              "--enrolment-token-file", token_file, "--node", name});
+  return AgentProcess::Start({"agent", "--server", agent_url(), "--ca-file", ca_file(), "--state",
+                              folder, "--token-file", token_file, "--node", name, "--log-level",
+                              "warn"});
 }
 
 const std::string& Server::ca_file() const { return state_->ca_file; }

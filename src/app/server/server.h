@@ -54,7 +54,9 @@ struct ServerOptions {
     kube::Config config;
   };
   std::vector<Local> clusters;
-  std::vector<std::string> audit_logs;  // files of API servers' audit logs: "cluster-name=path"
+  std::vector<std::string> audit_logs;  // files of API servers' audit logs: "cluster's id=path"
+  // Clusters that people add may not stand at loopback or link-local addresses either.
+  bool guard_clusters = true;
   int workers = 8;
   int requests_per_second = 50;  // of one principal or address; bursts of four times that
   uint64_t max_event_bytes = uint64_t{20} << 30;

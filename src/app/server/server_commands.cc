@@ -22,13 +22,28 @@
 
 namespace bulwark {
 
+namespace embedded {
+std::string_view up_manual();
+std::string_view up_manual_zh();
+std::string_view server_manual();
+std::string_view server_manual_zh();
+std::string_view events_manual();
+std::string_view events_manual_zh();
+std::string_view alerts_manual();
+std::string_view alerts_manual_zh();
+std::string_view config_manual();
+std::string_view config_manual_zh();
+std::string_view backup_manual();
+std::string_view backup_manual_zh();
+}  // namespace embedded
+
 namespace {
 
 struct ServerCommand {
   ServerOptions options;
   std::string kubeconfig, context, log_level = "info", log_format;
   bool in_cluster = false;
-  bool agent = false, no_agent = false;  // `up` alone
+  bool agent = false;  // `up` alone
 };
 
 int Fail(const Env& env, const Error& error) {
@@ -68,7 +83,7 @@ void AddServerOptions(CLI::App& command, ServerCommand& o) {
       ->allow_extra_args(false);
   command
       .add_option("--audit-log", s.audit_logs,
-                  "An API server's audit log: cluster=path, with the cluster's name")
+                  "An API server's audit log: cluster=path, with the cluster's id")
       ->allow_extra_args(false);
   command.add_option("--kubeconfig", o.kubeconfig, "A cluster to watch; else $KUBECONFIG");
   command.add_option("--context", o.context, "Of the kubeconfig");
@@ -173,10 +188,12 @@ Result<int> Run(ServerCommand& command, bool up, Env& env) {
 
 void AddServer(CLI::App& app, Env& env, int& exit_code) {
   auto up_options = std::make_shared<ServerCommand>();
+  up_options->agent = ::geteuid() == 0;
+  up_options->options.guard_clusters = false;  // a cluster on this machine is what it is for
   CLI::App* up = app.add_subcommand("up", "The whole product on this machine");
   AddServerOptions(*up, *up_options);
   up->add_flag("--agent,!--no-agent", up_options->agent,
-               "Also run the agent of this machine, as a process of its own");
+               "Also run the agent of this machine, as a process of its own (so it is for root)");
   up->footer("Example: bulwark up --kubeconfig ~/.kube/config");
   up->callback([=, &env, &exit_code] {
     auto done = Run(*up_options, true, env);
@@ -286,6 +303,28 @@ void AddVault(CLI::App& app, Env& env, int& exit_code) {
 }
 
 }  // namespace
+
+std::string_view ServerManualPage(std::string_view command, Language language) {
+  struct Page {
+    std::string_view command;
+    std::string_view (*en)();
+    std::string_view (*zh)();
+  };
+  static constexpr Page kPages[] = {
+      {"up", embedded::up_manual, embedded::up_manual_zh},
+      {"server", embedded::server_manual, embedded::server_manual_zh},
+      {"events", embedded::events_manual, embedded::events_manual_zh},
+      {"alerts", embedded::alerts_manual, embedded::alerts_manual_zh},
+      {"config", embedded::config_manual, embedded::config_manual_zh},
+      {"backup", embedded::backup_manual, embedded::backup_manual_zh},
+      {"restore", embedded::backup_manual, embedded::backup_manual_zh},
+      {"vault", embedded::backup_manual, embedded::backup_manual_zh},
+  };
+  for (const Page& page : kPages) {
+    if (page.command == command) return language == Language::kChinese ? page.zh() : page.en();
+  }
+  return {};
+}
 
 void AddServerCommands(CLI::App& app, Env& env, int& exit_code) {
   AddServer(app, env, exit_code);

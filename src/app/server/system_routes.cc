@@ -71,16 +71,19 @@ class System {
 
   Result<> AddAll() {
     BW_TRY(services_.state.Define({.name = std::string(kSettings), .version = 1}));
-    Add("GET", "/healthz", "healthz", "Whether the process runs", api::kPublic,
+    Add(
+        "GET", "/healthz", "healthz", "Whether the process runs", api::kPublic,
         [](Request&) -> Result<Response> { return Plain("ok\n"); }, {}, "text/plain");
-    Add("GET", "/readyz", "readyz", "Whether the server can serve", api::kPublic,
+    Add(
+        "GET", "/readyz", "readyz", "Whether the server can serve", api::kPublic,
         [this](Request&) -> Result<Response> {
           BW_TRY(services_.state.Get(kSettings, kRecord));
           BW_TRY(services_.events.Get("none"));
           return Plain("ok\n");
         },
         {}, "text/plain");
-    Add("GET", "/metrics", "metrics", "Metrics in Prometheus' text format", "system.read",
+    Add(
+        "GET", "/metrics", "metrics", "Metrics in Prometheus' text format", "system.read",
         [this](Request&) -> Result<Response> {
           Response response = Plain(services_.metrics.Expose());
           response.content_type = "text/plain; version=0.0.4; charset=utf-8";
@@ -133,7 +136,8 @@ class System {
                        .response = R"({"type":"object"})",
                        .status = 201,
                        .handler = [this](Request& r) { return BackUp(r); }});
-    Add("GET", "/api/v1/system/support", "getSupportBundle",
+    Add(
+        "GET", "/api/v1/system/support", "getSupportBundle",
         "What helps to find out what is wrong; no secrets", "system.backup",
         [this](Request& r) { return Support(r); }, {}, "application/gzip");
     services_.scheduler.Every("retention", "@every 10m",
@@ -270,6 +274,7 @@ class System {
     batch.Put(kSettings, kRecord, ToJson(next), r.IfMatch().value_or(revision));
     Response response = Response::Json(ToJson(next));
     response.revision = BW_TRY(services_.state.Commit(batch));
+    if (options_.settings_changed) options_.settings_changed();
     return response;
   }
 
@@ -299,8 +304,6 @@ class System {
       std::string_view setting, collection, field, status_field, status;
     };
     static constexpr Old kOld[] = {
-        {"closedFindings", "findings", "closed", "status", "closed"},
-        {"runs", "runs", "started", "", ""},
         {"resolvedAlerts", "alerts", "last", "state", "resolved"},
     };
     for (const Old& old : kOld) {
@@ -493,6 +496,7 @@ class System {
     for (const ConfigChange& change : changes) {
       const ConfigKind* kind = services_.config.Find(change.kind);
       // Who may not write a kind cannot do so this way either.
+      BW_TRY(r.Require(kind->noun + ".read", "", ""));
       if (!dry) BW_TRY(r.Require(kind->noun + ".write", "", ""));
       out.push_back(MapBuilder(*r.arena)
                         .Add("op", Value::String(ConfigOpName(change.op)))

@@ -31,6 +31,7 @@ struct SystemOptions {
     uint64_t queued = 0, dropped = 0;
   };
   std::function<std::vector<Queue>()> queues;
+  std::function<void()> settings_changed;
   std::function<std::string()> recent_log;  // lines, for the support bundle
 };
 

@@ -136,6 +136,12 @@ const CheckSet& ChecksOf(const Feature& feature) {
   return posture->checks();
 }
 
+void ExceptionSettingsChanged(Feature& feature) {
+  auto* posture = dynamic_cast<Posture*>(&feature);
+  BW_CHECK(posture != nullptr);
+  posture->live().ExceptionsChanged();
+}
+
 void AddPostureConfig(Config& config, Feature& feature) {
   auto* posture = dynamic_cast<Posture*>(&feature);
   BW_CHECK(posture != nullptr);

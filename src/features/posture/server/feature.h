@@ -30,6 +30,9 @@ Result<std::unique_ptr<Feature>> MakePosture(Services& services, PostureOptions 
 
 const CheckSet& ChecksOf(const Feature& posture);
 
+// After settings that concern exceptions changed (`ownerExceptions`).
+void ExceptionSettingsChanged(Feature& posture);
+
 // For `bulwark config`: the kinds that this feature's records are.
 void AddPostureConfig(Config& config, Feature& posture);
 

@@ -648,13 +648,26 @@ void LivePosture::ForgetCluster(const std::string& cluster) {
 void LivePosture::Sweep() {
   using store::Query;
   using Op = store::Term::Op;
-  auto before = [](int64_t days) { return FormatTime(NowUs() - days * kDay); };
+  // People's settings, where they said anything (app/server/system_routes.cc).
+  Arena arena(1 << 12);
+  Value days = Value::EmptyMap();
+  if (auto record = services_.state.Get("settings", "server"); record && *record) {
+    auto settings = ParseJson((*record)->body, arena);
+    if (settings) days = (*settings)["retention"];
+  }
   store::Batch batch;
-  batch.DeleteWhere(kFindings,
-                    Query::And({Query::Equals("status", "closed"),
-                                Query::Compare("closed", Op::kLess, before(kKeepClosed))}));
-  batch.DeleteWhere(kRuns, Query::Compare("started", Op::kLess, before(kKeepRuns)));
-  batch.DeleteWhere(kTrends, Query::Compare("at", Op::kLess, before(kKeepTrends)));
+  auto forget = [&](std::string_view setting, int64_t otherwise, std::string_view collection,
+                    std::string_view time, Query which) {
+    int64_t kept = days[setting].ToInt().value_or(otherwise);
+    if (kept == 0) return;  // for ever
+    batch.DeleteWhere(collection, Query::And({std::move(which),
+                                              Query::Compare(std::string(time), Op::kLess,
+                                                             FormatTime(NowUs() - kept * kDay))}));
+  };
+  forget("closedFindings", kKeepClosed, kFindings, "closed", Query::Equals("status", "closed"));
+  forget("runs", kKeepRuns, kRuns, "started", Query::All());
+  forget("trends", kKeepTrends, kTrends, "at", Query::All());
+  if (batch.empty()) return;
   auto done = services_.state.Commit(batch);
   if (!done) Log(Level::kError, "posture.sweep", {{"error", done.error()}});
 }

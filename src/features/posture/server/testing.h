@@ -93,7 +93,8 @@ class World {
     api = std::make_unique<api::Api>(*state, *catalog, *metrics,
                                      api::ApiOptions{.requests_per_second = 1'000'000});
     api->SetAuthenticator(&people);
-    inventory = std::make_unique<::bulwark::Inventory>(*state, *pipeline, *vault, *metrics, options);
+    inventory =
+        std::make_unique<::bulwark::Inventory>(*state, *pipeline, *vault, *metrics, options);
     scheduler = std::make_unique<Scheduler>(*state);
     config = std::make_unique<Config>(*state);
     services.reset(new Services{*state, *events, *pipeline, *vault, *api, *inventory, *scheduler,
