@@ -114,21 +114,36 @@ class TlsConnection final : public Connection {
     });
   }
   void DoRead(char* to, size_t size) override {
-    stream_.async_read_some(asio::buffer(to, size),
-                            [self = Self()](auto ec, size_t n) { self->OnRead(ec, n); });
+    if (raw_) {
+      stream_.next_layer().async_read_some(
+          asio::buffer(to, size), [self = Self()](auto ec, size_t n) { self->OnRead(ec, n); });
+      return;
+    }
+    stream_.async_read_some(asio::buffer(to, size), [self = Self()](auto ec, size_t n) {
+      if (ec && ec != asio::error::eof && self->state_ == State::kLinger) {
+        self->raw_ = true;
+        return self->OnRead({}, 0);
+      }
+      self->OnRead(ec, n);
+    });
   }
   void DoWrite(const std::vector<asio::const_buffer>& buffers) override {
     asio::async_write(stream_, buffers,
                       [self = Self()](auto ec, size_t n) { self->OnWritten(ec, n); });
   }
   void DoGoodbye() override {
-    stream_.async_shutdown([self = Self()](auto) { self->Close(); });
+    // TLS ends in an error when more of the request comes after this. Its bytes are then read past
+    // TLS until the client has the answer and goes: a reset now would overtake it.
+    stream_.async_shutdown([self = Self()](auto ec) {
+      if (!ec || ec == asio::error::eof) self->Close();
+    });
   }
   void DoClose() override {
     boost::system::error_code ec;
     stream_.next_layer().close(ec);
   }
   Stream stream_;
+  bool raw_ = false;  // what lingers is no longer TLS
 };
 
 }  // namespace
