@@ -21,12 +21,15 @@ CHECKS = [
     "status_code_conformance",
     "content_type_conformance",
     "response_headers_conformance",
-    "response_schema_conformance",
     "unsupported_method",
     "ignored_auth",
+    # hooks.py
+    "whole_records_fit_their_schema",
+    "json_is_utf8",
 ]
 # Off everywhere, and why.
 NOT_CHECKED = {
+    "response_schema_conformance": "whole_records_fit_their_schema does that, but for ?fields=",
     "positive_data_acceptance": "queries, fields to sort by, cursors, cron lines and kubeconfigs are"
     " languages: what JSON Schema lets pass may rightly be refused",
     "use_after_free": "deleting twice is the same answer as deleting what never was",
@@ -42,6 +45,26 @@ LAST = {
     "removeCluster": "takes every asset and finding with it",
     "backUp": "each call writes a copy of the stores",
 }
+
+# What the parameters of lists may be, beside noise, which never gets past their parsers.
+WORDS = {
+    "q": [
+        "kind:Pod",
+        "severity:critical,high -ns:kube-system",
+        "since:24h",
+        'name:web* or "exec"',
+        "(state:open or status:open) and not cluster:none",
+        "容器",
+        "severity>=high",
+    ],
+    "by": ["severity", "kind", "cluster,ns", "name", "state", "check,severity", "user"],
+    "sort": ["name", "-severity,name", "cluster", "-last", "kind,ns,name"],
+    "fields": ["id", "asset.name,asset.namespace", "name,state", "severity,args"],
+    "field": ["user", "verb", "kind", "resource", "sourceIp"],
+    "since": ["24h", "7d", "2026-01-01T00:00:00Z"],
+    "until": ["1m", "2100-01-01T00:00:00Z"],
+}
+
 
 class Server:
     def __init__(self, work, pid):
@@ -142,7 +165,7 @@ def toml(value):
 
 
 def prepare(server):
-    known = {}  # name of a dictionary → keys
+    known = dict(WORDS)  # name of a dictionary → values
     server.make("/api/v1/users", {"name": "probe", "password": "a long pass phrase of 2026"})
     known["users"] = ["probe", "admin"]
     known["changed-users"] = ["probe"]
@@ -153,6 +176,13 @@ def prepare(server):
     known["sinks"] = [
         server.make("/api/v1/sinks", {"type": "file", "name": "probe", "path": "probe.jsonl"})["id"]
     ]
+    provider = {
+        "name": "probe",
+        "kind": "ldap",
+        "ldap": {"url": "ldaps://ldap.example.com", "userBase": "dc=example,dc=com"},
+    }
+    server.make("/api/v1/providers", provider)
+    known["providers"] = ["probe"]
     exception = server.make("/api/v1/exceptions", {"check": "pod.*", "reason": "to be tested"})
     known["exceptions"] = [exception["id"]]
     known["rules"] = server.keys("/api/v1/rules")
@@ -169,17 +199,21 @@ def prepare(server):
         known["schedules"] = [server.make("/api/v1/schedules", schedule)["id"]]
         known["audit-sources"] = [raise_alert(server, cluster)]
         known["alerts"] = server.keys("/api/v1/alerts")
-        known["findings"] = server.keys("/api/v1/findings")
+        known["findings"] = server.keys("/api/v1/findings?q=fixable:true")
         known["events"] = server.keys("/api/v1/events")
-        known["assets"] = [
-            "/".join(a.get(k, "") for k in ("cluster", "group", "kind", "namespace", "name"))
-            for a in server.keys("/api/v1/assets", field="asset", count=20)
-        ]
+        known["assets"] = server.keys("/api/v1/assets?q=kind:Pod", "key")
+        soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=7)
+        suppression = {"reason": "to be tested", "expires": soon.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        server.make(f"/api/v1/alerts/{known['alerts'][0]}/except", suppression)
+        known["suppressions"] = server.keys("/api/v1/suppressions")
+        known["runs"] = [server.make("/api/v1/inspections/run", {"cluster": cluster})["id"]]
 
     def dictionary(path, operation):
         head = path.removeprefix("/api/v1/").split("/")
         if head[0].startswith("asset-") or head[:2] == ["inspections", "workloads"]:
             return "assets"
+        if head[:2] == ["session", "oidc"]:
+            return "providers"
         if head[0] == "users" and operation != "getUser":
             return "changed-users"
         return head[0]
@@ -216,6 +250,8 @@ def prepare(server):
                     bound[parameter["name"]] = dictionary(path, identity)
                 elif parameter["name"] == "cluster":
                     bound["cluster"] = "clusters"
+                elif parameter["name"] in WORDS:
+                    bound[parameter["name"]] = parameter["name"]
             bound = {name: given for name, given in bound.items() if given in known}
             if bound:
                 lines += ["[[operations]]", f"include-operation-id = {toml(identity)}"]
@@ -243,6 +279,15 @@ def prepare(server):
 def check(server):
     if not server.get("/api/v1/session")["authenticated"]:
         sys.exit("the token no longer works")
+    reached = set()
+    for line in server.get("/metrics", raw=True).decode().splitlines():
+        found = re.match(r'bulwark_api_requests_total\{route="(\w+)",status="[23]xx"\} (\d+)', line)
+        if found and found[2] != "0":
+            reached.add(found[1])
+    document = server.get("/api/v1/openapi.json")
+    every = {o["operationId"] for methods in document["paths"].values() for o in methods.values()}
+    never = sorted(every - reached - EXCLUDED.keys() - LAST.keys())
+    print(f"{len(reached)} of {len(every)} operations succeeded at least once; never: {never}")
 
 
 if __name__ == "__main__":

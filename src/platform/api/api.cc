@@ -169,6 +169,11 @@ Api::Api(store::StateStore& state, const Catalog& catalog, Metrics& metrics, Api
     "detail":{"type":"string"},"instance":{"type":"string"},"requestId":{"type":"string"},
     "errors":{"type":"array","items":{"type":"object","properties":{
       "path":{"type":"string"},"message":{"type":"string"}}}}}})");
+  // What several features speak of.
+  AddSchema("Severity", R"({"enum":["critical","high","medium","low","info","unknown"]})");
+  AddSchema("Asset", R"({"type":"object","required":["kind","name"],"properties":{
+    "cluster":{"type":"string"},"group":{"type":"string"},"version":{"type":"string"},
+    "kind":{"type":"string"},"namespace":{"type":"string"},"name":{"type":"string"}}})");
   Add({.method = "GET",
        .path = "/api/v1/openapi.json",
        .id = "getOpenApi",

@@ -542,7 +542,7 @@ TEST_F(ApiTest, OpenApiIsTheTable) {
   Value create = document["paths"]["/api/v1/things"]["post"];
   EXPECT_EQ(create.StringAt("x-permission"), "things.write");
   EXPECT_FALSE(create["responses"]["201"].IsNull());
-  Value list = document["paths"]["/api/v1/things"]["get"]["responses"]["200"]["content"];
+  Value list = document["paths"]["/api/v1/findings"]["get"]["responses"]["200"]["content"];
   EXPECT_EQ(list.size(), 2u);
   EXPECT_TRUE(list["application/json"]["schema"].IsMap());
   EXPECT_TRUE(list["text/csv"].IsMap());

@@ -328,7 +328,8 @@ void Api::State::AddCollection(CollectionResource given) {
                        .description = "The `next` of the page before.",
                        .schema = R"({"type":"string","maxLength":4096})"},
                       {.name = "fields",
-                       .description = "Only these parts of each, comma-separated: id,asset.name.",
+                       .description = "Only these parts of each, comma-separated: id,asset.name. "
+                                      "Then nothing else is there, not even what is required.",
                        .schema = R"({"type":"string","maxLength":2000})"},
                       {.name = "total",
                        .description = "Whether to count all that match.",

@@ -43,12 +43,15 @@ class Writer {
     for (std::string_view segment : Split(route.path, '/')) {
       if (!segment.starts_with('{')) continue;
       std::string_view name = segment.substr(1, segment.find_first_of(".}") - 1);
-      parameters.push_back(MapBuilder(arena_)
-                               .Add("name", Text(name))
-                               .Add("in", Value::String("path"))
-                               .Add("required", Value::Bool(true))
-                               .Add("schema", Schema(R"({"type":"string","minLength":1})"))
-                               .Finish());
+      MapBuilder one(arena_);
+      one.Add("name", Text(name)).Add("in", Value::String("path"));
+      one.Add("required", Value::Bool(true));
+      one.Add("schema", Schema(R"({"type":"string","minLength":1})"));
+      if (segment.ends_with("...}")) {
+        one.Add("description", Value::String("Slashes in it may stand as they are or as %2F"));
+        one.Add("example", Value::String("c1/apps/Deployment/shop/web"));
+      }
+      parameters.push_back(one.Finish());
     }
     for (const Parameter& p : route.parameters) {
       MapBuilder one(arena_);
