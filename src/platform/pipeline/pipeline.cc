@@ -100,9 +100,10 @@ class Subscriber {
     std::lock_guard lock(mutex_);
     return dropped_;
   }
+  // What waits, and what is being told: at 0, everything was dealt with.
   size_t queued() const {
     std::lock_guard lock(mutex_);
-    return queued_;
+    return queued_ + telling_;
   }
 
  private:
@@ -117,7 +118,8 @@ class Subscriber {
       if (ending_) return;
       Part part = std::move(queue_.front());
       queue_.pop_front();
-      queued_ -= part.end - part.begin;
+      telling_ = part.end - part.begin;
+      queued_ -= telling_;
       queued_metric_.Set(static_cast<double>(queued_));
       running_ = true;
       lock.unlock();
@@ -125,6 +127,7 @@ class Subscriber {
       part.batch.reset();
       lock.lock();
       running_ = false;
+      telling_ = 0;
       changed_.notify_all();
     }
   }
@@ -138,7 +141,7 @@ class Subscriber {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Part> queue_;
-  size_t queued_ = 0;
+  size_t queued_ = 0, telling_ = 0;
   uint64_t dropped_ = 0;
   bool ending_ = false, running_ = false;
   std::thread thread_;  // last: it uses the others
