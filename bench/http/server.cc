@@ -1,5 +1,5 @@
-// The server of bench/http/run.sh: one small body, the same that nginx serves beside it. Serves until
-// its stdin ends.
+// The server of bench/http/run.sh: one small body, the same that nginx serves beside it. Serves
+// until its stdin ends.
 
 #include <unistd.h>
 

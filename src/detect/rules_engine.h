@@ -64,9 +64,9 @@ struct Suppression {
 };
 
 struct EngineLimits {
-  size_t max_windows = 10'000;          // a rule
-  size_t max_known = 500'000;           // over all rules
-  size_t max_combinations = 20'000;     // of kind, verb, resource and outcome, remembered
+  size_t max_windows = 10'000;       // a rule
+  size_t max_known = 500'000;        // over all rules
+  size_t max_combinations = 20'000;  // of kind, verb, resource and outcome, remembered
 };
 
 class RuleEngine {

@@ -182,8 +182,8 @@ struct Transfer {
     Set(CURLOPT_USERAGENT, options.user_agent.c_str());
     Set(CURLOPT_ACCEPT_ENCODING, "gzip");
     Set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
-    // Only TLS tells beforehand whether a connection can be shared: over plain HTTP/1.1 others would
-    // wait for the first request to end, which may be a watch.
+    // Only TLS tells beforehand whether a connection can be shared: over plain HTTP/1.1 others
+    // would wait for the first request to end, which may be a watch.
     Set(CURLOPT_PIPEWAIT, target.starts_with("https") ? 1L : 0L);
     Set(CURLOPT_TCP_KEEPALIVE, 1L);
     Set(CURLOPT_TCP_KEEPIDLE, 30L);

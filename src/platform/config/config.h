@@ -12,8 +12,9 @@
 // compared; applying an object leaves those that are stored as they are. metadata.name is the
 // record's key.
 //
-// A field that is null is one that is left out; a record's fields that a spec leaves out go. A record
-// that is there but is not people's own (ConfigKind::exported) becomes so when it is applied.
+// A field that is null is one that is left out; a record's fields that a spec leaves out go. A
+// record that is there but is not people's own (ConfigKind::exported) becomes so when it is
+// applied.
 //
 // Errors: config.kind (kInvalid: no such kind; says which was meant), config.object (kInvalid, with
 // "object": which one and what is wrong), config.twice (kInvalid).
