@@ -281,8 +281,16 @@ struct Scheduler::State {
       Log(Level::kWarn, "schedule.run_failed", {{"schedule", key}, {"error", outcome.error()}});
       result += fmt::format(R"(,"error":{})", JsonText(outcome.error().id()));
     }
-    auto saved =
-        Update(key, {{"lastRun", JsonText(FormatRfc3339(start))}, {"lastResult", result + "}"}});
+    std::vector<std::pair<std::string_view, std::string>> fields = {
+        {"lastRun", JsonText(FormatRfc3339(start))}, {"lastResult", result + "}"}};
+    {
+      // With the time to come, so that no reader sees a run beside the time that it was due.
+      std::lock_guard lock(mutex);
+      auto at = entries.find(key);
+      if (at != entries.end() && at->second.next)
+        fields.emplace_back("nextRun", JsonText(FormatRfc3339(*at->second.next)));
+    }
+    auto saved = Update(key, fields);
     if (!saved) Log(Level::kWarn, "schedule.save_failed", {{"error", saved.error()}});
   }
 };
