@@ -5,6 +5,7 @@
 //
 //   Resolution policy;                            // filled once, then read only
 //   ResolveModules(modules, options, policy, errors);
+//   OrderBodies(policy, errors);
 //   // the checks (lang/rego/check) and the planner (lang/rego) read what it left:
 //   //   Term::variable, Term::resolved, RuleInfo, TreeNode, Closure
 //
@@ -105,16 +106,19 @@ struct ResolvedQuery {
   std::deque<Variable> variables;
 };
 
-// Takes the modules, resolves every name, builds the tree, orders every body. What is wrong is
-// added to `errors` (unsafe variables, undefined names, assignments above their use …); the
-// Resolution is complete enough for the checks to go on.
+// Takes the modules, resolves every name and builds the tree. What is wrong is added to `errors`
+// (assignments above their use, calls of variables …).
 void ResolveModules(std::vector<std::unique_ptr<Module>> modules, const ResolveOptions& options,
                     Resolution& out, std::vector<Diagnostic>& errors);
+// Orders every body so that variables are bound before they are needed; what nothing binds is
+// added to `errors` (rego_unsafe_var_error). Only where there were no errors before.
+void OrderBodies(Resolution& policy, std::vector<Diagnostic>& errors);
 
 // The same for a query against resolved modules. `package` (operands, data first) is where names
 // are looked up, or empty.
 void ResolveQuery(const Resolution& policy, std::unique_ptr<Query> query,
                   std::span<const Value> package, ResolvedQuery& out,
                   std::vector<Diagnostic>& errors);
+void OrderQuery(const Resolution& policy, ResolvedQuery& query, std::vector<Diagnostic>& errors);
 
 }  // namespace bulwark::rego
