@@ -193,7 +193,7 @@ struct Scheduler::State {
 
   // --- Threads -----------------------------------------------------------------------------------
 
-  void Dispatch(std::stop_token token) {
+  void Dispatch(const std::stop_token& token) {
     std::unique_lock lock(mutex);
     while (!token.stop_requested()) {
       while (!stale.empty()) {
@@ -233,7 +233,7 @@ struct Scheduler::State {
     }
   }
 
-  void Work(std::stop_token token) {
+  void Work(const std::stop_token& token) {
     std::unique_lock lock(mutex);
     while (!token.stop_requested()) {
       changed.wait(lock, token, [&] { return !due.empty(); });
@@ -262,7 +262,7 @@ struct Scheduler::State {
   }
 
   void RunJob(const std::string& key, const std::string& feature, const std::string& cluster,
-              std::stop_token token) {
+              const std::stop_token& token) {
     auto job = jobs.find(feature);
     const Timestamp start = now();
     auto begun = Clock::now();
@@ -311,12 +311,12 @@ std::vector<std::string> Scheduler::Features() const {
   return out;
 }
 
-void Scheduler::Every(std::string name, std::string cron,
+void Scheduler::Every(std::string_view name, std::string_view cron,
                       std::function<void(std::stop_token)> work) {
   auto parsed = ZonedCron::Parse(cron, "");
   BW_CHECK(parsed.has_value());
   std::lock_guard lock(state_->mutex);
-  State::Entry& entry = state_->entries["/" + name];
+  State::Entry& entry = state_->entries["/" + std::string(name)];
   entry.cron = *std::move(parsed);
   entry.next = entry.cron->Next(state_->now());
   entry.work = std::move(work);

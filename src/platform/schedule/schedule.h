@@ -51,7 +51,8 @@ class Scheduler {
   std::vector<std::string> Features() const;
   // Work of the server itself, every so often ("@every 10m"); not in the collection. A cron that
   // cannot be read is our own bug.
-  void Every(std::string name, std::string cron, std::function<void(std::stop_token)> work);
+  void Every(std::string_view name, std::string_view cron,
+             std::function<void(std::stop_token)> work);
   Result<> Start();
   // Asks what runs to end, and waits for it.
   void Stop();

@@ -389,10 +389,12 @@ Result<> EventWriter::Flush(Counts& counts) {
   return Ok();
 }
 
-Result<> EventWriter::Drop(int64_t id) {
+Result<int64_t> EventWriter::Drop(int64_t id, int64_t before_us) {
   BW_TRY(Load());
   const auto found = segments_.find(id);
-  if (found == segments_.end()) return Ok();
+  if (found == segments_.end()) return int64_t{0};
+  const int64_t events = found->second->events;
+  if (events > 0 && found->second->times.max >= before_us) return int64_t{0};
   open_.erase({found->second->kind, found->second->lane});
   // Another segment may be the open one of that kind and lane.
   if (found->second->sealed) loaded_ = false;
@@ -406,7 +408,7 @@ Result<> EventWriter::Drop(int64_t id) {
                               id)));
   segments_.erase(found);
   ++generation_;
-  return Ok();
+  return events;
 }
 
 Result<int64_t> EventWriter::TimeAfter(int64_t id, int64_t count) {

@@ -52,8 +52,10 @@ class EventWriter {
   void Forget() { loaded_ = false; }
   // All or nothing only together with the transaction.
   Result<AppendOutcome> Append(std::vector<PreparedEvent>& events, int64_t now_us);
-  // Drops a segment as a whole: its tables in this transaction.
-  Result<> Drop(int64_t segment);
+  // Drops a segment as a whole, its tables in this transaction, unless it has a row as new as
+  // `before_us`: it may have got some since the snapshot that made somebody want to drop it. How
+  // many rows went; none where there is no such segment.
+  Result<int64_t> Drop(int64_t segment, int64_t before_us);
   // Removes up to `limit` of the segment's rows that are older than `before_us`, the oldest first.
   // How many went.
   Result<int64_t> Trim(int64_t segment, int64_t before_us, int64_t limit);

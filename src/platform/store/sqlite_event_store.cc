@@ -921,9 +921,15 @@ Result<std::map<std::string, uint64_t>> SqliteEventStore::Expire(
               [](const auto& a, const auto& b) { return a->times.max < b->times.max; });
     return out;
   };
-  const auto drop = [&](const Segment& segment) -> Result<> {
-    BW_TRY(Write([&] { return writer_->Drop(segment.id); }));
-    gone[segment.kind] += static_cast<uint64_t>(segment.events);
+  // What went is what the writer counted: since the snapshot, a segment may have got more.
+  const auto drop = [&](const Segment& segment, int64_t before) -> Result<> {
+    int64_t went = 0;
+    const auto work = [&]() -> Result<> {
+      went = BW_TRY(writer_->Drop(segment.id, before));
+      return Ok();
+    };
+    BW_TRY(Write(work));
+    gone[segment.kind] += static_cast<uint64_t>(went);
     return Ok();
   };
   const auto trimmable = [](const Segment& segment) {
@@ -960,7 +966,7 @@ Result<std::map<std::string, uint64_t>> SqliteEventStore::Expire(
       for (const auto& segment : segments_of(kind)) {
         if (segment->events == 0 || segment->times.min >= before) continue;
         if (segment->times.max < before) {
-          BW_TRY(drop(*segment));
+          BW_TRY(drop(*segment, before));
         } else if (trimmable(*segment)) {
           BW_TRY(trim(*segment, before, INT64_MAX));
         }
@@ -974,7 +980,7 @@ Result<std::map<std::string, uint64_t>> SqliteEventStore::Expire(
         if (excess <= 0) break;
         if (segment->events <= excess) {
           excess -= segment->events;
-          BW_TRY(drop(*segment));
+          BW_TRY(drop(*segment, kNoTimeAbove));
         } else {
           if (trimmable(*segment)) BW_TRY(trim(*segment, INT64_MAX, excess));
           break;
@@ -987,7 +993,7 @@ Result<std::map<std::string, uint64_t>> SqliteEventStore::Expire(
     .bytes;
     const auto segments = segments_of("");
     if (used <= max_bytes || segments.empty()) break;
-    BW_TRY(drop(*segments.front()));
+    BW_TRY(drop(*segments.front(), kNoTimeAbove));
   }
   std::erase_if(gone, [](const auto& one) { return one.second == 0; });
   return gone;

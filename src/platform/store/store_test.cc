@@ -8,8 +8,11 @@
 #include "base/files.h"
 #include "platform/store/cursor.h"
 #include "platform/store/event_codec.h"
+#include "platform/store/event_writer.h"
 #include "platform/store/query.h"
+#include "platform/store/sqlite.h"
 #include "platform/store/sqlite_event_store.h"
+#include "platform/store/sqlite_open.h"
 #include "platform/store/sqlite_state_store.h"
 #include "platform/store/tokenizer.h"
 
@@ -276,6 +279,37 @@ TEST(SqliteStoresTest, AFullDiskLosesNothingThatWasThere) {
   again.id = "again";
   again.kind = "b";
   EXPECT_EQ(events->Append(std::vector<Event>{again})->stored, 1u);
+}
+
+TEST(EventWriterTest, DropSaysHowManyWentAndSparesWhatHasBecomeNewer) {
+  TempDir folder = *TempDir::Make();
+  auto connection = Connection::Open(folder.File("events.db"), {});
+  ASSERT_TRUE(connection) << connection.error().ToString();
+  ASSERT_TRUE(MigrateSchema(**connection, 1, EventWriter::SchemaSteps()));
+  const SqliteEventOptions options;
+  EventWriter writer(**connection, options);
+  const auto add = [&](int from, int to) {
+    std::vector<PreparedEvent> events;
+    for (int i = from; i < to; ++i) {
+      PreparedEvent& one = events.emplace_back();
+      one.event.id = EventId({std::to_string(i)});
+      one.event.kind = "audit";
+      one.event.time_us = kNow + i;
+      one.event.received_us = kNow + i;
+      one.hash = IdHash(one.event.id);
+    }
+    auto outcome = writer.Append(events, kNow);
+    ASSERT_TRUE(outcome) << outcome.error().ToString();
+  };
+  add(0, 3);
+  const Segment seen = *writer.Current()->segments.at(0);
+  ASSERT_EQ(seen.events, 3);
+  add(3, 10);  // between somebody's look and what he does
+  EXPECT_EQ(*writer.Drop(seen.id, seen.times.max + 1), 0);
+  EXPECT_EQ(writer.Current()->segments.at(0)->events, 10);
+  EXPECT_EQ(*writer.Drop(seen.id, kNow + 10), 10);
+  EXPECT_TRUE(writer.Current()->segments.empty());
+  EXPECT_EQ(*writer.Drop(seen.id, kNoTimeAbove), 0);
 }
 
 }  // namespace
