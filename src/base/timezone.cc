@@ -76,15 +76,17 @@ std::optional<int64_t> ReadTime(std::string_view* text) {
   return sign * seconds;
 }
 
-bool SkipName(std::string_view* text) {
+bool ReadName(std::string_view* text, std::string* name) {
   if (Skip(text, '<')) {
     size_t end = text->find('>');
     if (end == std::string_view::npos) return false;
+    *name = text->substr(0, end);
     text->remove_prefix(end + 1);
     return true;
   }
   size_t n = 0;
   while (n < text->size() && IsAsciiLetter((*text)[n])) ++n;
+  *name = text->substr(0, n);
   text->remove_prefix(n);
   return n >= 3;
 }
@@ -119,13 +121,13 @@ bool TimeZone::ParseRule(std::string_view* text, Rule* rule) {
 }
 
 bool TimeZone::ParseFooter(std::string_view text) {
-  if (!SkipName(&text)) return false;
+  if (!ReadName(&text, &standard_name_)) return false;
   auto west = ReadTime(&text);
   if (!west) return false;
   standard_ = -*west;
   has_footer_ = true;
   if (text.empty()) return true;
-  if (!SkipName(&text)) return false;
+  if (!ReadName(&text, &daylight_name_)) return false;
   daylight_ = standard_ + 3600;
   if (!text.empty() && text[0] != ',') {
     west = ReadTime(&text);
@@ -177,14 +179,23 @@ Result<TimeZone> TimeZone::Parse(std::string_view tzif) {
   std::string_view indices = tzif.substr(times.size(), header->times);
   std::string_view types = tzif.substr(times.size() + indices.size(), header->types * 6);
 
+  std::string_view names = tzif.substr(times.size() + indices.size() + types.size(), header->chars);
+
   TimeZone zone;
   auto offset = [&](size_t type) { return BigEndian(types.substr(type * 6, 4)); };
+  auto name = [&](size_t type) {
+    size_t at = std::min<size_t>(static_cast<uint8_t>(types[type * 6 + 5]), names.size());
+    std::string_view rest = names.substr(at);
+    return std::string(rest.substr(0, rest.find('\0')));
+  };
   zone.first_offset_ = offset(0);
+  zone.first_name_ = name(0);
   zone.changes_.reserve(header->times);
   for (size_t i = 0; i < header->times; ++i) {
     size_t type = static_cast<uint8_t>(indices[i]);
     if (type >= header->types) return malformed;
-    zone.changes_.push_back({BigEndian(times.substr(i * time_bytes, time_bytes)), offset(type)});
+    zone.changes_.push_back(
+        {BigEndian(times.substr(i * time_bytes, time_bytes)), offset(type), name(type)});
     if (i > 0 && zone.changes_[i].at <= zone.changes_[i - 1].at) return malformed;
   }
   std::string_view footer = tzif.substr(size);
@@ -194,20 +205,24 @@ Result<TimeZone> TimeZone::Parse(std::string_view tzif) {
   return zone;
 }
 
-int64_t TimeZone::OffsetAt(int64_t unix_seconds) const {
-  if (changes_.empty() ? !has_footer_ : unix_seconds < changes_.front().at) return first_offset_;
+TimeZone::Local TimeZone::At(int64_t unix_seconds) const {
+  if (changes_.empty() ? !has_footer_ : unix_seconds < changes_.front().at) {
+    return {first_offset_, first_name_};
+  }
   if (!changes_.empty() && (unix_seconds < changes_.back().at || !has_footer_)) {
     auto after = std::upper_bound(changes_.begin(), changes_.end(), unix_seconds,
                                   [](int64_t at, const Change& c) { return at < c.at; });
-    return std::prev(after)->offset;
+    const Change& now = *std::prev(after);
+    return {now.offset, now.name};
   }
-  if (!has_daylight_) return standard_;
+  if (!has_daylight_) return {standard_, standard_name_};
   int64_t year = ToCivil(unix_seconds + standard_).year;
   int64_t start = RuleAt(start_, year) - standard_;
   int64_t end = RuleAt(end_, year) - daylight_;
   bool daylight = start < end ? unix_seconds >= start && unix_seconds < end
                               : unix_seconds >= start || unix_seconds < end;
-  return daylight ? daylight_ : standard_;
+  if (daylight) return {daylight_, daylight_name_};
+  return {standard_, standard_name_};
 }
 
 namespace {
@@ -260,9 +275,17 @@ std::optional<TimeZone> Load(std::string_view name) {
 }  // namespace
 
 Result<int64_t> OffsetInZone(std::string_view zone, int64_t unix_seconds) {
-  if (zone.empty() || zone == "UTC") return int64_t{0};
+  return BW_TRY(LocalInZone(zone, unix_seconds))
+  .offset;
+}
+
+Result<TimeZone::Local> LocalInZone(std::string_view zone, int64_t unix_seconds) {
+  if (zone.empty() || zone == "UTC") return TimeZone::Local{0, "UTC"};
   if (size_t colon = zone.find(':'); colon != std::string_view::npos) {
-    return FixedOffset(zone, colon);
+    return TimeZone::Local {
+      BW_TRY(FixedOffset(zone, colon))
+      , {}
+    };
   }
   // Only names that exist are kept, so strangers cannot make this grow.
   static std::shared_mutex mutex;
@@ -270,16 +293,14 @@ Result<int64_t> OffsetInZone(std::string_view zone, int64_t unix_seconds) {
   {
     std::shared_lock lock(mutex);
     if (auto found = zones.find(zone); found != zones.end()) {
-      return found->second.OffsetAt(unix_seconds);
+      return found->second.At(unix_seconds);
     }
   }
   std::optional<TimeZone> loaded;
   if (IsSafeName(zone)) loaded = Load(zone);
   if (!loaded) return Error(Code::kNotFound, "unknown time zone " + std::string(zone));
-  int64_t offset = loaded->OffsetAt(unix_seconds);
   std::unique_lock lock(mutex);
-  zones.emplace(zone, *std::move(loaded));
-  return offset;
+  return zones.emplace(zone, *std::move(loaded)).first->second.At(unix_seconds);
 }
 
 }  // namespace bulwark

@@ -23,7 +23,14 @@ class TimeZone {
   static Result<TimeZone> Parse(std::string_view tzif);
 
   // Seconds east of UTC at an instant, within the years 0001 to 9999.
-  int64_t OffsetAt(int64_t unix_seconds) const;
+  int64_t OffsetAt(int64_t unix_seconds) const { return At(unix_seconds).offset; }
+  // The same, and what the zone is called then: "CET", "CEST", "-03". The name lives as long as the
+  // zone.
+  struct Local {
+    int64_t offset = 0;
+    std::string_view name;
+  };
+  Local At(int64_t unix_seconds) const;
 
  private:
   // A day of the year on which daylight saving starts or ends (POSIX TZ: Mm.w.d, Jn, n).
@@ -35,6 +42,7 @@ class TimeZone {
   struct Change {
     int64_t at;
     int64_t offset;  // from then on
+    std::string name;
   };
   bool ParseFooter(std::string_view text);
   static bool ParseRule(std::string_view* text, Rule* rule);
@@ -42,15 +50,20 @@ class TimeZone {
 
   std::vector<Change> changes_;
   int64_t first_offset_ = 0;  // before the first change
+  std::string first_name_;
   // After the last change.
   bool has_footer_ = false;
   bool has_daylight_ = false;
   int64_t standard_ = 0, daylight_ = 0;
+  std::string standard_name_, daylight_name_;
   Rule start_, end_;
 };
 
 // The offset of a zone at an instant. "" and "UTC" are UTC; fails with kNotFound for a name that
 // the database has not ("unknown time zone X") and kInvalid for a malformed offset.
 Result<int64_t> OffsetInZone(std::string_view zone, int64_t unix_seconds);
+// The same with the zone's name of the time ("CEST"; "UTC" for UTC, "" for an offset), good for the
+// life of the process.
+Result<TimeZone::Local> LocalInZone(std::string_view zone, int64_t unix_seconds);
 
 }  // namespace bulwark

@@ -43,5 +43,13 @@ TEST(OffsetInZone, ByNameAndByOffset) {
   }
 }
 
+TEST(LocalInZone, HasTheNameOfTheTime) {
+  EXPECT_EQ(LocalInZone("Europe/Berlin", 1751328000)->name, "CEST");
+  EXPECT_EQ(LocalInZone("Europe/Berlin", 4102444800)->name, "CET");  // by the rule
+  EXPECT_EQ(LocalInZone("America/Sao_Paulo", 1751328000)->name, "-03");
+  EXPECT_EQ(LocalInZone("Europe/Berlin", -3000000000)->name, "LMT");
+  EXPECT_EQ(LocalInZone("", 0)->name, "UTC");
+}
+
 }  // namespace
 }  // namespace bulwark
