@@ -11,6 +11,8 @@ using Family = std::span<const Builtin> (*)();
 constexpr Family kFamilies[] = {
     OperatorBuiltins,
     NumberBuiltins,
+    TimeBuiltins,
+    CryptoBuiltins,
 };
 
 }  // namespace
