@@ -1,6 +1,7 @@
 #pragma once
 
-// The syntax tree of Rego, both dialects (OPA 1.22: https://www.openpolicyagent.org/docs/policy-reference#grammar).
+// The syntax tree of Rego, both dialects (OPA 1.22:
+// https://www.openpolicyagent.org/docs/policy-reference#grammar).
 //
 // A tree lives in the arena of the Module (or Query) that it was parsed from, together with the
 // text; nodes are plain structs that refer to each other by pointer and span, and are freed all at
@@ -22,10 +23,10 @@ namespace bulwark::rego {
 
 // The dialect that a text is written in.
 enum class Dialect : uint8_t {
-  kV0,        // before OPA 1.0: `if`, `contains`, `every`, `in` only after import future.keywords
-  kV1,        // OPA 1.x
+  kV0,          // before OPA 1.0: `if`, `contains`, `every`, `in` only after import future.keywords
+  kV1,          // OPA 1.x
   kV0CompatV1,  // v0 text that must be valid v1 too: what `import rego.v1` makes of a v0 module
-  kV2,        // `import rego.v2`: `and`, `or` and bodies after `not`
+  kV2,          // `import rego.v2`: `and`, `or` and bodies after `not`
 };
 
 // A place in a text. Rows and columns count from 1, columns in characters as OPA does;
@@ -45,31 +46,34 @@ struct Variable;  // a local variable; the compiler's
 using Body = std::span<Expr*>;
 
 enum class TermKind : uint8_t {
-  kScalar,   // value: null, bool, number or string
-  kVar,      // name; "$0", "$1" … for each `_`, unique within the module
-  kRef,      // items: the head (a var, or any other term as in `f(x)[y]`, `[1,2][i]`), then the operands
-  kArray,    // items
-  kSet,      // items
-  kObject,   // items: key, value, key, value …
+  kScalar,  // value: null, bool, number or string
+  kVar,     // name; "$0", "$1" … for each `_`, unique within the module
+  kRef,     // items: the head (a var, or any other term as in `f(x)[y]`, `[1,2][i]`), then the
+            // operands
+  kArray,   // items
+  kSet,     // items
+  kObject,  // items: key, value, key, value …
   kArrayComprehension,   // items: the term; body
   kSetComprehension,     // items: the term; body
   kObjectComprehension,  // items: key, value; body
-  kCall,     // items: the function (a kRef, `plus` for an infix +), then the arguments
-  kTemplateString,  // body: the parts in order; literal text is a kTerm expression of a string
+  kCall,                 // items: the function (a kRef, `plus` for an infix +), then the arguments
+  // body: the parts in order. Literal text is a generated kTerm expression of a string; scalars in
+  // braces (`{5}`) are generated too, for they are text like any other.
+  kTemplateString,
 };
 
 struct Term {
   TermKind kind = TermKind::kScalar;
-  // kRef: operand i was written with a dot (bit i-1, up to 64); only the printer asks.
-  // kTemplateString: written between backquotes, over several lines.
-  bool multi_line = false;
+  bool multi_line = false;  // kTemplateString: written between backquotes
   // kCall: written as an operator (`a + b`) or, in `x in xs`, as a membership.
   bool infix = false;
   // Written in parentheses (`(a + b)`).
   bool parenthesised = false;
   Location at;
+  uint32_t height = 1;        // of the tree below, at most ParseOptions::max_depth
+  mutable uint64_t hash = 0;  // of the syntax (TermHash in ast_compare.h); 0: not yet computed
   Value value;
-  std::string_view name;
+  std::string_view name;  // of a number: as it was written
   std::span<Term*> items;
   Body body;
 
@@ -93,7 +97,7 @@ enum class ExprKind : uint8_t {
   kCall,    // terms: the function, then the arguments, as in Term's kCall; `x := 1` is assign,
             // `x = 1` is eq, `x == 1` is equal
   kSome,    // terms: variables to declare: `some x, y`
-  kSomeIn,  // terms: [key,] value, collection: `some k, v in xs`
+  kSomeIn,  // terms: [key,] value, collection: `some k, v in xs`; term: the kCall of member
   kEvery,   // terms: [key or nullptr], value, domain; lhs: the body
   kNot,     // lhs: the body (`not { … }`, and in v2 `not a and b`)
   kAnd,     // lhs, rhs
@@ -107,6 +111,7 @@ struct Expr {
   bool explicit_rhs = false;  // kAnd, kOr: rhs was written in braces
   bool generated = false;     // the parser's, not the author's: the `true` of a rule without body
   uint32_t index = 0;         // place in its body
+  uint32_t height = 1;        // as Term's
   Location at;
   Term* term = nullptr;
   std::span<Term*> terms;
@@ -127,21 +132,26 @@ struct Annotations {
   bool entrypoint = false;
   Value value;
   Location at;
-  // What it is attached to; both nullptr: the package.
+  Location end;  // of the block's last line
+  // What it is attached to; nullptr: the package.
   const Rule* rule = nullptr;
 };
 
+// As in OPA's tree: `p[x] { … }` without a value is a partial set, whose ref is `p` and whose key
+// is x; `p[x] = y` and `p[x] if …` have p[x] as ref, and x as key too; a rule is a partial set just
+// where it has no value.
 struct Head {
-  std::string_view name;  // the head's first name
-  std::span<Term*> ref;   // the whole head reference: a var, then operands (`p.q[x]`)
-  std::span<Term*> args;  // of a function; is_function tells f() from f
-  bool is_function = false;
-  bool contains = false;  // written with `contains`
+  std::string_view name;     // the head's first name
+  bool has_name = false;     // OPA's tree names the head beside its ref
+  std::span<Term*> ref;      // the whole head reference: a var, then operands (`p.q[x]`)
+  std::span<Term*> args;     // of a function
+  bool is_function = false;  // there are args: a head `f()` is the complete rule f
+  bool contains = false;     // written with `contains`
   bool if_keyword = false;
-  bool assign = false;    // `:=` rather than `=`
+  bool assign = false;           // `:=` rather than `=`
   bool generated_value = false;  // no value was written: it is `true`
-  Term* key = nullptr;    // the element of a partial set; in v0 of `p[x]` too
-  Term* value = nullptr;  // nullptr for partial sets
+  Term* key = nullptr;           // the element of a partial set; in v0 of `p[x]` too
+  Term* value = nullptr;         // nullptr for partial sets
   Location at;
 };
 
@@ -158,9 +168,10 @@ struct Rule {
 };
 
 struct Import {
-  Term* path = nullptr;  // a ref, or the var `input` or `data`
+  Term* path = nullptr;    // a ref, or the var `input` or `data`
   std::string_view alias;  // empty: the last name of the path
   Location at;
+  Location alias_at;
 };
 
 struct Package {
@@ -178,7 +189,8 @@ struct Module {
   std::string file;
   std::string text;
   Arena arena;
-  Dialect dialect = Dialect::kV1;  // after imports of rego.v1 and rego.v2
+  Dialect dialect = Dialect::kV1;       // after imports of rego.v1 and rego.v2
+  Dialect base_dialect = Dialect::kV1;  // before them: ParseOptions::dialect
   Package package;
   std::vector<Import*> imports;
   std::vector<Rule*> rules;  // in order; else rules hang on theirs

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/value.h"
 #include "lang/rego/ast/ast.h"
 
 namespace bulwark::rego {
@@ -17,10 +18,13 @@ struct ParseOptions {
   // Keywords that are known without an import, for queries ("in", "every", "and" …).
   std::vector<std::string> future_keywords;
   bool all_future_keywords = false;
-  bool annotations = true;   // read METADATA blocks
-  size_t max_depth = 1000;   // terms, bodies and rules within each other
+  bool annotations = true;  // read METADATA blocks
+  size_t max_depth = 1000;  // terms, bodies and rules within each other
   size_t max_bytes = size_t{64} << 20;
-  size_t error_limit = 10;
+  size_t error_limit = 1000;  // 0: none
+  // Whether a name is a built-in's ("io.jwt.decode"): a statement that calls one is no rule. Empty:
+  // just those that operators stand for.
+  bool (*is_builtin)(std::string_view name) = nullptr;
 };
 
 // An Error with id rego_parse_error, whose message is DiagnosticsText(); each one in `errors`.

@@ -1,0 +1,14 @@
+#pragma once
+
+// The tree as JSON, as `opa parse --format json` prints it and rego.parse_module returns it.
+
+#include <string>
+
+#include "lang/rego/ast/ast.h"
+
+namespace bulwark::rego {
+
+// An annotation as OPA marshals it, on one line.
+std::string AnnotationsJsonText(const Annotations& annotations);
+
+}  // namespace bulwark::rego
