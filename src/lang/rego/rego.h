@@ -7,7 +7,7 @@
 //   modules.push_back(BW_TRY(rego::ParseModule("allow.rego", text, {})));
 //   auto policy = BW_TRY(rego::Policy::Compile(std::move(modules), {}));
 //   auto query = BW_TRY(policy->Prepare("data.example.allow"));
-//   rego::Arena arena; …
+//   Arena arena;
 //   rego::EvalOptions options{.input = &input, .data = &data};
 //   Result<rego::ResultSet> results = query->Evaluate(options, arena);
 //
@@ -45,6 +45,7 @@ struct CompileOptions {
   bool strict = false;             // --strict
   bool print = true;               // false: calls to print() are erased
   size_t error_limit = 10;         // 0: none
+  bool observe = false;            // lets an Observer follow evaluations, at some cost
   // Schemas by path ("input", "data.acl") for type checking; `schemas_for_annotations`: those that
   // METADATA names ("schema.input" → JSON schema).
   std::vector<std::pair<std::string, Value>> schemas;

@@ -1,0 +1,341 @@
+// Planning of expressions: code that goes on where the expression holds, once for each way in which
+// it does.
+
+#include <algorithm>
+#include <optional>
+
+#include "lang/rego/planner.h"
+#include "lang/rego/resolve/names.h"
+
+namespace bulwark::rego {
+
+namespace {
+
+std::optional<Op> Comparison(std::string_view name) {
+  if (name == "equal") return Op::kEqual;
+  if (name == "neq") return Op::kNotEqual;
+  if (name == "lt") return Op::kLess;
+  if (name == "lte") return Op::kLessEqual;
+  if (name == "gt") return Op::kGreater;
+  if (name == "gte") return Op::kGreaterEqual;
+  return std::nullopt;
+}
+
+std::optional<Arithmetic> ArithmeticOf(std::string_view name) {
+  if (name == "plus") return Arithmetic::kPlus;
+  if (name == "minus") return Arithmetic::kMinus;
+  if (name == "mul") return Arithmetic::kMultiply;
+  if (name == "div") return Arithmetic::kDivide;
+  if (name == "rem") return Arithmetic::kRemainder;
+  return std::nullopt;
+}
+
+}  // namespace
+
+void Planner::PlanBody(Body body) {
+  for (const Expr* expr : body) PlanExpr(*expr);
+}
+
+void Planner::Holds(Operand value) {
+  if (captured_ != kNone) {
+    Emit({.op = Op::kMove, .dst = captured_, .x = value});
+    if (keep_false_) return;
+  }
+  Emit({.op = Op::kHolds, .x = value, .fail = fail_});
+}
+
+void Planner::PlanExpr(const Expr& expr) {
+  if (expr.kind == ExprKind::kSome) return;
+  Observe(expr.at, false);
+  if (expr.with.empty()) {
+    PlanPlain(expr);
+  } else {
+    PlanWith(expr);
+  }
+  Observe(expr.at, true);
+}
+
+void Planner::PlanPlain(const Expr& expr) {
+  if (expr.negated) {
+    // `not x`: the body is the expression itself.
+    Expr inner = expr;
+    inner.negated = false;
+    inner.with = {};
+    Expr* body[] = {&inner};
+    Expr negation;
+    negation.kind = ExprKind::kNot;
+    negation.at = expr.at;
+    negation.lhs = body;
+    return PlanNot(negation);
+  }
+  switch (expr.kind) {
+    case ExprKind::kTerm: return Holds(PlanTerm(*expr.term));
+    case ExprKind::kCall: return PlanCallExpr(expr);
+    case ExprKind::kSome: return;
+    case ExprKind::kSomeIn: return PlanSomeIn(expr);
+    case ExprKind::kEvery: return PlanEvery(expr);
+    case ExprKind::kNot: return PlanNot(expr);
+    case ExprKind::kAnd: return PlanAnd(expr);
+    case ExprKind::kOr: return PlanOr(expr);
+  }
+}
+
+void Planner::PlanCallExpr(const Expr& expr) {
+  if (IsAssignment(expr) || IsUnification(expr)) {
+    if (captured_ != kNone)
+      Emit({.op = Op::kMove, .dst = captured_, .x = Constant(Value::Bool(true))});
+    return Unify(*expr.terms[1], *expr.terms[2]);
+  }
+  const Builtin* builtin = BuiltinOf(*expr.terms[0]);
+  if (builtin != nullptr && captured_ == kNone && expr.terms.size() == 3) {
+    if (auto comparison = Comparison(builtin->name)) {
+      std::vector<Operand> sides = PlanArguments(expr.terms.subspan(1));
+      Emit({.op = *comparison, .x = sides[0], .y = sides[1], .fail = fail_});
+      return;
+    }
+  }
+  if (builtin != nullptr && builtin->name == "print") return PlanPrint(expr);
+  const int arity = orderer_.Arity(*expr.terms[0]);
+  const size_t given = expr.terms.size() - 1;
+  if (arity >= 0 && given == static_cast<size_t>(arity) + 1) {
+    // The last argument is where the answer goes.
+    if (captured_ != kNone)
+      Emit({.op = Op::kMove, .dst = captured_, .x = Constant(Value::Bool(true))});
+    Match(*expr.terms.back(), PlanCallValue(expr.terms, static_cast<size_t>(arity), expr.at));
+    return;
+  }
+  Holds(PlanCall(expr.terms, expr.at));
+}
+
+std::optional<Planner::Operand> Planner::PlanOperator(const Builtin& builtin,
+                                                      std::span<Term* const> arguments,
+                                                      const Location& at) {
+  if (arguments.size() != 2) return std::nullopt;
+  if (auto comparison = Comparison(builtin.name)) {
+    std::vector<Operand> sides = PlanArguments(arguments);
+    const Operand to = NewRegister();
+    Emit({.op = Op::kCompare,
+          .aux = static_cast<uint8_t>(*comparison),
+          .dst = to,
+          .x = sides[0],
+          .y = sides[1]});
+    return to;
+  }
+  if (builtin.name == "internal.member_2") {
+    std::vector<Operand> sides = PlanArguments(arguments);
+    const Operand to = NewRegister();
+    Emit({.op = Op::kMember, .dst = to, .x = sides[0], .y = sides[1]});
+    return to;
+  }
+  if (auto arithmetic = ArithmeticOf(builtin.name)) {
+    CallSite site;
+    site.builtin = &builtin;
+    site.operands = PlanArguments(arguments);
+    site.module = module_;
+    site.at = at;
+    code_.calls.push_back(std::move(site));
+    const Operand to = NewRegister();
+    Emit({.op = Op::kArithmetic,
+          .aux = static_cast<uint8_t>(*arithmetic),
+          .dst = to,
+          .x = static_cast<uint32_t>(code_.calls.size() - 1),
+          .fail = fail_});
+    return to;
+  }
+  return std::nullopt;
+}
+
+void Planner::PlanPrint(const Expr& expr) {
+  if (captured_ != kNone)
+    Emit({.op = Op::kMove, .dst = captured_, .x = Constant(Value::Bool(true))});
+  if (!options_.print) return;
+  CallSite site;
+  for (const Term* term : expr.terms.subspan(1)) site.operands.push_back(PlanAsSet(nullptr, term));
+  site.module = module_;
+  site.at = expr.at;
+  code_.calls.push_back(std::move(site));
+  Emit({.op = Op::kPrint, .x = static_cast<uint32_t>(code_.calls.size() - 1)});
+}
+
+void Planner::PlanSomeIn(const Expr& expr) {
+  if (captured_ != kNone)
+    Emit({.op = Op::kMove, .dst = captured_, .x = Constant(Value::Bool(true))});
+  const Operand domain = PlanTerm(*expr.terms.back());
+  const uint32_t iterator = iterators_++;
+  Emit({.op = Op::kIterate, .dst = iterator, .x = domain, .fail = fail_});
+  const Label next = NewLabel();
+  Bind(next);
+  const bool with_key = expr.terms.size() == 3;
+  const Operand key = with_key ? NewRegister() : kNone;
+  const Operand value = NewRegister();
+  Emit({.op = Op::kNext, .dst = key, .x = iterator, .y = value, .fail = fail_});
+  fail_ = next;
+  if (with_key) Match(*expr.terms[0], key);
+  Match(*expr.terms[expr.terms.size() - 2], value);
+}
+
+void Planner::PlanEvery(const Expr& expr) {
+  if (captured_ != kNone)
+    Emit({.op = Op::kMove, .dst = captured_, .x = Constant(Value::Bool(true))});
+  const Operand captured = std::exchange(captured_, kNone);
+  const Operand domain = PlanTerm(*expr.terms[2]);
+  const uint32_t iterator = iterators_++;
+  const Label done = NewLabel();
+  Emit({.op = Op::kIterate, .aux = 1, .dst = iterator, .x = domain, .fail = fail_});
+  const Label next = NewLabel();
+  Bind(next);
+  Known outside = known_;
+  const Label fail_outside = fail_;
+  const Term* key_term = expr.terms[0];
+  const bool with_key = key_term != nullptr && key_term->variable != nullptr;
+  const Operand key = with_key ? NewRegister() : kNone;
+  const Operand value = NewRegister();
+  Emit({.op = Op::kNext, .dst = key, .x = iterator, .y = value, .fail = done});
+  if (with_key) Match(*key_term, key);
+  if (expr.terms[1]->variable != nullptr) Match(*expr.terms[1], value);
+  PlanBody(expr.lhs);
+  Emit({.op = Op::kJump, .fail = next});
+  Bind(done);
+  known_ = std::move(outside);
+  fail_ = fail_outside;
+  captured_ = captured;
+}
+
+// The first solution of a body; what it binds is forgotten.
+void Planner::PlanOnce(Body body) {
+  const Operand captured = std::exchange(captured_, kNone);
+  Known outside = known_;
+  const Label fail_outside = fail_;
+  PlanBody(body);
+  known_ = std::move(outside);
+  fail_ = fail_outside;
+  captured_ = captured;
+}
+
+void Planner::PlanNot(const Expr& expr) {
+  if (captured_ != kNone)
+    Emit({.op = Op::kMove, .dst = captured_, .x = Constant(Value::Bool(true))});
+  const Label holds = NewLabel();
+  const Label fail_outside = std::exchange(fail_, holds);
+  PlanOnce(expr.lhs);
+  fail_ = fail_outside;
+  Emit({.op = Op::kJump, .fail = fail_});
+  Bind(holds);
+}
+
+void Planner::PlanAnd(const Expr& expr) {
+  if (captured_ != kNone)
+    Emit({.op = Op::kMove, .dst = captured_, .x = Constant(Value::Bool(true))});
+  PlanOnce(expr.lhs);
+  PlanOnce(expr.rhs);
+}
+
+void Planner::PlanOr(const Expr& expr) {
+  if (captured_ != kNone)
+    Emit({.op = Op::kMove, .dst = captured_, .x = Constant(Value::Bool(true))});
+  const Label other = NewLabel();
+  const Label holds = NewLabel();
+  const Label fail_outside = std::exchange(fail_, other);
+  PlanOnce(expr.lhs);
+  Emit({.op = Op::kJump, .fail = holds});
+  Bind(other);
+  fail_ = fail_outside;
+  PlanOnce(expr.rhs);
+  Bind(holds);
+}
+
+// Where a call of a function or built-in may be replaced.
+bool Planner::FunctionTarget(const Term& target, const Term& value, WithTarget& out) {
+  out.function = FunctionOf(target);
+  if (out.function == nullptr) out.builtin = BuiltinOf(target);
+  if (out.function == nullptr && out.builtin == nullptr) return false;
+  out.kind = WithTarget::Kind::kFunction;
+  if (value.kind == TermKind::kRef || value.kind == TermKind::kVar) {
+    out.by_function = FunctionOf(value);
+    if (out.by_function == nullptr &&
+        (value.kind == TermKind::kRef ? value.items[0]->variable : value.variable) == nullptr) {
+      out.by_builtin = BuiltinOf(value);
+    }
+    // A variable that is no local, but has a built-in's name.
+    const Term& head = value.kind == TermKind::kRef ? *value.items[0] : value;
+    if (out.by_function == nullptr && out.by_builtin == nullptr && head.variable != nullptr &&
+        !known_.bound.Has(head.variable->id)) {
+      std::string name(head.name);
+      if (value.kind == TermKind::kRef) {
+        for (const Term* item : value.items.subspan(1)) {
+          if (item->kind == TermKind::kScalar && item->value.IsString())
+            name.append(".").append(item->value.AsString());
+        }
+      }
+      out.by_builtin = policy_.builtins->Find(name);
+    }
+  }
+  if (out.by_function == nullptr && out.by_builtin == nullptr) out.value = PlanTerm(value);
+  return true;
+}
+
+void Planner::PlanWith(const Expr& expr) {
+  WithSite site;
+  site.module = module_;
+  site.at = expr.at;
+  for (const With& with : expr.with) {
+    const Term& target = *with.target;
+    WithTarget made;
+    if (FunctionTarget(target, *with.value, made)) {
+      site.targets.push_back(std::move(made));
+      continue;
+    }
+    std::vector<Value> path(target.resolved.begin(), target.resolved.end());
+    if (path.empty() && target.kind == TermKind::kRef && !target.items[0]->resolved.empty())
+      path.assign(target.items[0]->resolved.begin(), target.items[0]->resolved.end());
+    if (path.empty()) {
+      Unsafe(target.at, target.kind == TermKind::kVar ? target.name : "_");
+      continue;
+    }
+    made.kind = path[0].AsString() == "input" ? WithTarget::Kind::kInput : WithTarget::Kind::kData;
+    path.erase(path.begin());
+    if (target.kind == TermKind::kRef) {
+      for (const Term* item : target.items.subspan(1)) {
+        if (item->kind == TermKind::kScalar) path.push_back(item->value);
+      }
+    }
+    made.path = std::move(path);
+    made.value = PlanTerm(*with.value);
+    site.targets.push_back(std::move(made));
+  }
+  code_.withs.push_back(std::move(site));
+  const uint32_t slot = contexts_++;
+  Emit({.op = Op::kEnter,
+        .dst = slot,
+        .x = static_cast<uint32_t>(code_.withs.size() - 1),
+        .fail = fail_});
+  const Label fail_outside = fail_;
+  const Label failed = NewLabel();
+  fail_ = failed;
+  // What was read of input and data before is not what they are now.
+  auto gets = known_.gets;
+  auto roots = known_.roots;
+  known_.gets.clear();
+  known_.roots.clear();
+  PlanPlain(expr);
+  known_.gets = std::move(gets);
+  known_.roots = std::move(roots);
+  const Label fail_inside = fail_;
+  Emit({.op = Op::kLeave, .x = slot});
+  const Label on = NewLabel();
+  Emit({.op = Op::kJump, .fail = on});
+  Bind(failed);
+  Emit({.op = Op::kLeave, .x = slot});
+  Emit({.op = Op::kJump, .fail = fail_outside});
+  fail_ = fail_outside;
+  if (fail_inside != failed) {
+    const Label again = NewLabel();
+    Bind(again);
+    Emit({.op = Op::kResume, .x = slot});
+    Emit({.op = Op::kJump, .fail = fail_inside});
+    fail_ = again;
+  }
+  Bind(on);
+}
+
+}  // namespace bulwark::rego
