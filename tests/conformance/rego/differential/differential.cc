@@ -94,6 +94,9 @@ Value Answer(const Value& question, Arena& arena) {
     if (!module) return Reports(errors, arena);
     modules.push_back(std::move(*module));
   }
+  if (question["syntax"].IsTrue()) {
+    return MapBuilder(arena).Add("rows", Value::EmptyArray()).Finish();
+  }
   auto policy = Policy::Compile(std::move(modules), {}, &errors);
   if (!policy) return Reports(errors, arena);
   auto query = (*policy)->Prepare(question.StringAt("query"), {}, {}, &errors);

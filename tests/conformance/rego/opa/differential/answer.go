@@ -22,6 +22,7 @@ type Question struct {
 	Seed    int64          `json:"seed"`
 	Dialect string         `json:"dialect"`
 	Strict  bool           `json:"strict,omitempty"`
+	Syntax  bool           `json:"syntax,omitempty"` // only parsed: the answer has no rows
 	Query   string         `json:"query"`
 	Modules []string       `json:"modules"`
 	Input   map[string]any `json:"input"`
@@ -29,7 +30,7 @@ type Question struct {
 }
 
 func (c *Case) Question() *Question {
-	q := &Question{Seed: c.Seed, Dialect: c.Dialect, Strict: c.Strict, Query: c.Query, Input: c.Input, Data: c.Data}
+	q := &Question{Seed: c.Seed, Dialect: c.Dialect, Strict: c.Strict, Syntax: c.Syntax, Query: c.Query, Input: c.Input, Data: c.Data}
 	for _, m := range c.Modules {
 		q.Modules = append(q.Modules, m.Text(c.Dialect))
 	}
@@ -136,6 +137,9 @@ func Ask(q *Question) (answer *Answer) {
 			return &Answer{Compile: reports(err)}
 		}
 		modules[name] = m
+	}
+	if q.Syntax {
+		return &Answer{Rows: []any{}}
 	}
 	compiler := ast.NewCompiler()
 	if compiler.Compile(modules); compiler.Failed() {

@@ -13,6 +13,7 @@ type Case struct {
 	Seed    int64
 	Dialect string // "v0" or "v1"
 	Strict  bool   // errors of built-ins end the query
+	Syntax  bool   // only parsed
 	Query   string
 	Input   map[string]any
 	Data    map[string]any
@@ -109,6 +110,7 @@ type function struct {
 type generator struct {
 	*rand.Rand
 	v1, v2    bool
+	lib       bool       // the module can refer to data.lib
 	globals   []named    // references to rules that can be read as values
 	functions []function // of this module and others
 	locals    []named
@@ -119,6 +121,21 @@ type generator struct {
 
 // Generate makes the case of a seed.
 func Generate(seed int64) *Case {
+	c, _ := generate(seed)
+	return c
+}
+
+// GenerateSyntax makes a case whose text is broken somewhere, and only parsed.
+func GenerateSyntax(seed int64) *Case {
+	c, g := generate(seed)
+	c.Syntax = true
+	for _, m := range c.Modules {
+		g.spoil(m)
+	}
+	return c
+}
+
+func generate(seed int64) (*Case, *generator) {
 	g := &generator{Rand: rand.New(rand.NewSource(seed))}
 	c := &Case{Seed: seed, Dialect: "v1", Strict: g.chance(25)}
 	if g.chance(20) {
@@ -130,6 +147,7 @@ func Generate(seed int64) *Case {
 	c.Data = map[string]any{"base": g.document(95)}
 	if g.chance(30) {
 		c.Modules = append(c.Modules, g.module("lib", 1+g.Intn(3)))
+		g.lib = true
 		for i := range g.globals {
 			g.globals[i].name = "data.lib." + g.globals[i].name
 		}
@@ -154,7 +172,34 @@ func Generate(seed int64) *Case {
 	}
 	c.Modules = append(c.Modules, main)
 	c.Query = g.query(main)
-	return c
+	if g.chance(4) {
+		g.spoil(main)
+	}
+	return c, g
+}
+
+// spoil breaks a line, mostly its syntax: what the parser says is an answer, too.
+func (g *generator) spoil(m *Module) {
+	branches := pick(g, m.Rules).Branches
+	branch := &branches[g.Intn(len(branches))]
+	line := &branch.Head
+	if len(branch.Body) > 0 && g.chance(80) {
+		line = &branch.Body[g.Intn(len(branch.Body))]
+	}
+	words := strings.SplitAfter(*line, " ")
+	at := g.Intn(len(words))
+	switch g.Intn(3) {
+	case 0:
+		words[at] = ""
+	case 1:
+		words[at] += pick(g, []string{"{ ", "} ", "[ ", "] ", "( ", ") ", ", ", "; ", ":= ", "= ", ". ", "some ", "not ", "in ", "every ", "with ", "as ", "| ", "\"", "` ", "else ", "1 ", "x9 ", "0x ", "# "})
+	default:
+		if word := []rune(words[at]); len(word) > 1 {
+			cut := g.Intn(len(word) - 1)
+			words[at] = string(word[:cut]) + string(word[cut+1:])
+		}
+	}
+	*line = strings.Join(words, "")
 }
 
 func (r *Rule) replace(old, new string) {
@@ -316,6 +361,9 @@ func (g *generator) rule() []*Rule {
 	id := strconv.Itoa(len(g.globals) + len(g.functions))
 	k := kind(g.Intn(int(kinds)))
 	one := func(branches ...Branch) []*Rule { return []*Rule{{branches}} }
+	if g.chance(10) {
+		return g.choices("r" + id)
+	}
 	switch n := g.Intn(100); {
 	case n < 30: // complete, perhaps with default and else
 		name := "r" + id
@@ -525,6 +573,11 @@ func (g *generator) statement() string {
 	if g.nested > 2 {
 		return g.condition()
 	}
+	if g.chance(12) {
+		if s := g.search(); s != "" {
+			return s
+		}
+	}
 	switch n := g.Intn(100); {
 	case n < 18:
 		k := kind(g.Intn(int(kinds)))
@@ -634,6 +687,94 @@ func (g *generator) statement() string {
 		return s
 	}
 	return g.condition()
+}
+
+// search looks for bindings: in sets and objects of rules, in several places at once, in a package.
+func (g *generator) search() string {
+	switch g.Intn(7) {
+	case 0: // members of a set or entries of an object that a rule makes
+		for range 4 {
+			if len(g.globals) == 0 {
+				return ""
+			}
+			rule := pick(g, g.globals)
+			switch rule.kind {
+			case numberSet, textSet:
+				if g.chance(40) {
+					return rule.name + "[" + g.expr(rule.kind.element()) + "]"
+				}
+				return rule.name + "[" + g.declare(rule.kind.element()) + "]"
+			case counts:
+				if g.chance(30) {
+					return rule.name + "[" + g.declare(text) + "] > " + g.literal(number)
+				}
+				return g.declare(number) + " := " + rule.name + "[" + g.declare(text) + "]"
+			}
+		}
+		return ""
+	case 1:
+		return "some " + g.declare(number) + "; input.users[" + g.locals[len(g.locals)-1].name + "].name == " + g.literal(text)
+	case 2:
+		i, j := g.fresh("i"), g.fresh("i")
+		g.locals = append(g.locals, named{i, number}, named{j, number})
+		return "input.users[" + i + "].roles[" + j + "] == data.base.strs[" + pick(g, []string{i, j, "_"}) + "]"
+	case 3:
+		return g.declare(anything) + " = data.base[" + g.declare(text) + "]"
+	case 4:
+		if !g.lib {
+			return ""
+		}
+		key := g.declare(text)
+		return g.declare(anything) + " = data.lib[" + key + "]"
+	case 5:
+		a := g.reference(numbers)
+		return "[" + g.declare(number) + ", " + g.declare(number) + "] := [" + a + "[0], " + a + "[1]]"
+	}
+	value := g.expr(number)
+	return `{"k": ` + g.declare(number) + `, "l": [` + g.declare(text) + `]} := {"k": ` + value + `, "l": [` + g.literal(text) + "]}"
+}
+
+// choices are clauses that a rule index tells apart.
+func (g *generator) choices(name string) []*Rule {
+	var rules []*Rule
+	form := g.Intn(3)
+	outcome := []kind{boolean, number, numberSet}[form]
+	for i := range 2 + g.Intn(4) {
+		g.locals = nil
+		var body []string
+		for range 1 + g.Intn(2) {
+			body = append(body, pick(g, []string{
+				"input.s == " + g.literal(text), "input.n == " + g.literal(number), "input.b", "input.t == input.s",
+				g.literal(text) + " in input.strs", "input.s in {" + g.literal(text) + ", input.t}",
+				`glob.match("` + pick(g, []string{"*", "a*", "*:*", "al?ce", "{a,b}"}) + `", [":"], input.s)`,
+				"input.users[0].roles[_] == " + g.literal(text), "input.counts.a = " + g.literal(number), "not input.b",
+				"startswith(input.s, " + g.literal(text) + ")", "input.nums == " + g.literal(numbers),
+			}))
+		}
+		if g.chance(20) {
+			body = append(body, g.statement())
+		}
+		head := name
+		switch form {
+		case 1:
+			head = name + g.assign() + strconv.Itoa(i%2)
+		case 2:
+			head = name + " contains " + g.literal(number)
+			if !g.v1 {
+				head = name + "[" + g.literal(number) + "]"
+			}
+		}
+		rule := &Rule{[]Branch{{head, body}}}
+		if form == 1 && g.chance(25) {
+			rule.Branches = append(rule.Branches, Branch{"else := 7", []string{"input.t == " + g.literal(text)}})
+		}
+		rules = append(rules, rule)
+	}
+	if form == 1 && g.chance(50) {
+		rules = append(rules, &Rule{[]Branch{{Head: "default " + name + " := 9"}}})
+	}
+	g.globals = append(g.globals, named{name, outcome})
+	return rules
 }
 
 func (g *generator) with() string {

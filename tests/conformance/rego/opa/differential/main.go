@@ -2,6 +2,7 @@
 //
 //	differential record -count 2000 -seed 1 > recorded.jsonl     OPA's answers, for the test in C++
 //	differential run -ours BINARY -count 100000 -seed 1          both; each difference, made smaller
+//	differential run -syntax ...                                 the same, of parsing texts that are mostly broken
 //	differential run -count 1000                                 what the cases come to, by OPA alone
 //	differential show -seed 17                                   one case with OPA's answer
 //
@@ -29,13 +30,18 @@ func main() {
 	ours := flags.String("ours", "", "the binary to compare with")
 	differences := flags.Int("differences", 50, "stop after so many differences")
 	size := flags.Int("size", 1200, "record: only cases whose line is no longer")
+	syntax := flags.Bool("syntax", false, "run: only what the parser says about broken texts")
 	_ = flags.Parse(os.Args[2:])
+	source := Generate
+	if *syntax {
+		source = GenerateSyntax
+	}
 	var err error
 	switch os.Args[1] {
 	case "record":
 		err = record(*seed, *count, *size)
 	case "run":
-		err = run(*ours, *seed, *count, *differences)
+		err = run(*ours, source, *seed, *count, *differences)
 	case "show":
 		show(*seed)
 	default:
@@ -200,13 +206,13 @@ func (s *server) ask(q *Question) (*Answer, error) {
 	}
 }
 
-func run(ours string, seed int64, count, differences int) error {
+func run(ours string, source func(int64) *Case, seed int64, count, differences int) error {
 	s := &server{path: ours}
 	kinds := map[string]int{}
 	found := 0
 	asked := 0
 	for n := range count {
-		c := Generate(seed + int64(n))
+		c := source(seed + int64(n))
 		q := c.Question()
 		want := Ask(q)
 		if want.Lost != "" {

@@ -1,0 +1,3 @@
+package app.rules
+
+allow if data.roles[input.user][_] == "admin"

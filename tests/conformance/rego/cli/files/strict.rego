@@ -1,0 +1,8 @@
+package strict
+
+import data.unused
+
+p if {
+	x := 1
+	true
+}

@@ -1,0 +1,8 @@
+package old
+
+deny[msg] {
+	input.x > 1
+	msg := "too big"
+}
+
+p = x { x := 1 }
