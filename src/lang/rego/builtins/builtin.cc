@@ -57,7 +57,8 @@ bool Context::Refill(uint64_t units) {
     budget_ = UINT64_MAX;
     return true;
   }
-  return refill(*this, units, budget_);
+  halted_ = !refill(*this, units, budget_);
+  return !halted_;
 }
 
 int64_t Context::now_nanos() {

@@ -95,6 +95,9 @@ class Context {
     return Refill(units);
   }
 
+  // Whether Spend() has said no: for work deep in recursion that only its caller can end.
+  bool halted() const { return halted_; }
+
   // One T a query, made when first asked for: compiled regular expressions, parsed schemas.
   template <typename T>
   T& state() {
@@ -110,6 +113,7 @@ class Context {
  private:
   bool Refill(uint64_t units);
   uint64_t budget_ = 0;
+  bool halted_ = false;
   int64_t now_ = INT64_MIN;
   std::unordered_map<std::type_index, std::shared_ptr<void>> states_;
 };

@@ -45,7 +45,7 @@ std::optional<Decimal> ParseDecimal(std::string_view text) {
   if (at < text.size()) {
     if (text[at] != 'e' && text[at] != 'E') return std::nullopt;
     ++at;
-    if (at < text.size() && text[at] == '+') ++at;
+    if (text.substr(at).starts_with('+') && !text.substr(at).starts_with("+-")) ++at;
     int64_t exponent = 0;
     const char* end = text.data() + text.size();
     auto [stop, error] = std::from_chars(text.data() + at, end, exponent);

@@ -11,6 +11,14 @@ using Family = std::span<const Builtin> (*)();
 constexpr Family kFamilies[] = {
     OperatorBuiltins,
     NumberBuiltins,
+    AggregateBuiltins,
+    ObjectBuiltins,
+    StringBuiltins,
+    TypeBuiltins,
+    RegexBuiltins,
+    GlobBuiltins,
+    UnitBuiltins,
+    NetBuiltins,
     TimeBuiltins,
     CryptoBuiltins,
 };
