@@ -169,7 +169,9 @@ bool AnyPublicKey::VerifyRsa(RsaPadding padding, Hash hash, std::string_view mes
   EVP_PKEY_CTX* key_context = nullptr;
   bool right =
       EVP_DigestVerifyInit(context.get(), &key_context, DigestOf(hash), nullptr, key_.get()) == 1 &&
-      SetPadding(key_context, padding, RSA_PSS_SALTLEN_AUTO) &&
+      SetPadding(
+          key_context, padding,
+          padding == RsaPadding::kPssHashSalt ? RSA_PSS_SALTLEN_DIGEST : RSA_PSS_SALTLEN_AUTO) &&
       EVP_DigestVerify(context.get(), Octets(signature), signature.size(), Octets(message),
                        message.size()) == 1;
   TakeOpensslErrors();

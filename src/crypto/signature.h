@@ -21,7 +21,7 @@ struct evp_pkey_st;  // OpenSSL's EVP_PKEY
 namespace bulwark::crypto {
 
 enum class KeyKind { kRsa, kEc, kEd25519, kOther };
-enum class RsaPadding { kPkcs1, kPss };  // RSA's
+enum class RsaPadding { kPkcs1, kPss, kPssHashSalt };  // RSA's
 
 class AnyPublicKey {
  public:
@@ -37,7 +37,8 @@ class AnyPublicKey {
   size_t bits() const;
   std::string ToDer() const;
 
-  // False for a key of another kind, too. The salt of PSS may have any length.
+  // False for a key of another kind, too. The salt of PSS may have any length, or must be as long
+  // as the hash.
   bool VerifyRsa(RsaPadding padding, Hash hash, std::string_view message,
                  std::string_view signature) const;
   bool VerifyEcdsa(Hash hash, std::string_view message, std::string_view r,

@@ -303,7 +303,10 @@ Result<Value> KeyPair(Context& c, std::string_view certificate_text, std::string
     skipped.push_back(std::move(block->type));
   }
   std::vector<X509Certificate> parsed = BW_TRY(ParseX509Certificates(ders[0], c.arena));
-  if (parsed.size() != 1) return Error(Code::kInvalid, "x509: trailing data");
+  if (parsed.size() != 1) {
+    return Error(Code::kInvalid,
+                 parsed.empty() ? "x509: malformed certificate" : "x509: trailing data");
+  }
   X509PrivateKey key = BW_TRY(ParseTlsKey(key_der));
   if (parsed[0].key_algorithm == X509KeyAlgorithm::kUnknown ||
       parsed[0].key_algorithm == X509KeyAlgorithm::kDsa) {

@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "lang/rego/builtins/number.h"
 #include "lang/rego/builtins/support.h"
 
 namespace bulwark::rego {
@@ -531,6 +532,82 @@ GoUrl GoUrl::Resolve(const GoUrl& reference) const {
   url.user = user;
   set_path(ResolvePath(EscapedPath(), reference.EscapedPath()));
   return url;
+}
+
+namespace {
+
+void AppendGoJsonString(std::string& out, std::string_view text) {
+  out += '"';
+  for (size_t at = 0; at < text.size();) {
+    CodePoint c = DecodeUtf8(text, at);
+    std::string_view raw = text.substr(at, c.length);
+    at += c.length;
+    switch (c.value) {
+      case '"': out += "\\\""; break;
+      case '\\': out += "\\\\"; break;
+      case '\b': out += "\\b"; break;
+      case '\f': out += "\\f"; break;
+      case '\n': out += "\\n"; break;
+      case '\r': out += "\\r"; break;
+      case '\t': out += "\\t"; break;
+      default:
+        if (!c.valid) {
+          out += "\\ufffd";
+        } else if (c.value < 0x20 || c.value == '<' || c.value == '>' || c.value == '&' ||
+                   c.value == 0x2028 || c.value == 0x2029) {
+          out += fmt::format("\\u{:04x}", static_cast<uint32_t>(c.value));
+        } else {
+          out += raw;
+        }
+    }
+  }
+  out += '"';
+}
+
+void AppendGoJson(std::string& out, const Value& value) {
+  if (value.IsMap()) {
+    std::vector<std::pair<std::string, const Value*>> members;
+    for (const Value::Entry& entry : value.entries()) {
+      members.emplace_back(
+          entry.key.IsString() ? std::string(entry.key.AsString()) : GoJson(entry.key),
+          &entry.value);
+    }
+    std::sort(members.begin(), members.end(),
+              [](const auto& a, const auto& b) { return a.first < b.first; });
+    out += '{';
+    bool first = true;
+    for (const auto& [key, member] : members) {
+      if (!first) out += ',';
+      first = false;
+      AppendGoJsonString(out, key);
+      out += ':';
+      AppendGoJson(out, *member);
+    }
+    out += '}';
+  } else if (value.IsArray() || value.IsSet()) {
+    out += '[';
+    bool first = true;
+    for (const Value& item : value.items()) {
+      if (!first) out += ',';
+      first = false;
+      AppendGoJson(out, item);
+    }
+    out += ']';
+  } else if (value.IsString()) {
+    AppendGoJsonString(out, value.AsString());
+  } else if (value.IsNumber()) {
+    AppendNumber(out, value);
+  } else {
+    out += value.IsNull() ? "null" : value.IsTrue() ? "true" : "false";
+  }
+}
+
+}  // namespace
+
+std::string GoJson(const Value& value) {
+  std::string out;
+  AppendGoJson(out, value);
+  return out;
 }
 
 std::string GoQueryEscape(std::string_view text) { return Escape(text, Part::kQuery); }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/value.h"
 
 namespace bulwark::rego {
 
@@ -52,6 +53,10 @@ struct GoUrl {
   // RFC 3986 section 5.2.
   GoUrl Resolve(const GoUrl& reference) const;
 };
+
+// encoding/json's Marshal of what a value is in JSON: keys sorted, < > & and the line separators
+// escaped, sets as arrays, keys that are no strings as the text of their JSON.
+std::string GoJson(const Value& value);
 
 // url.QueryEscape
 std::string GoQueryEscape(std::string_view text);

@@ -293,10 +293,12 @@ Result<Value> ParsePublicKey(X509KeyAlgorithm algorithm, const AlgorithmId& id,
       if (!curve_id) return Wrong("invalid ECDSA parameters");
       const NamedCurve* curve = FindCurve(*curve_id);
       if (curve == nullptr) return Wrong("unsupported elliptic curve");
-      if (key.size() != 1 + 2 * curve->bytes || key[0] != 4 ||
-          !crypto::AnyPublicKey::FromEc(curve->name, key.substr(1, curve->bytes),
-                                        key.substr(1 + curve->bytes))) {
+      if (key.size() != 1 + 2 * curve->bytes || key[0] != 4) {
         return Error(Code::kInvalid, "ecdsa: invalid uncompressed public key");
+      }
+      if (!crypto::AnyPublicKey::FromEc(curve->name, key.substr(1, curve->bytes),
+                                        key.substr(1 + curve->bytes))) {
+        return Error(Code::kInvalid, ReplaceAll(curve->name, "-", "") + " point not on curve");
       }
       return CurvePoint(key.substr(1, curve->bytes), key.substr(1 + curve->bytes), arena);
     }
@@ -944,7 +946,8 @@ void AddNames(Shape& shape, const X509Names& names, Arena& arena) {
 
 Value BigEndianNumber(std::string_view bytes, Arena& arena) {
   BigInt number;
-  boost::multiprecision::import_bits(number, bytes.begin(), bytes.end());
+  const auto* octets = reinterpret_cast<const uint8_t*>(bytes.data());
+  boost::multiprecision::import_bits(number, octets, octets + bytes.size(), 8);
   return BigIntValue(arena, number);
 }
 
