@@ -52,7 +52,7 @@ enum class TermKind : uint8_t {
             // operands
   kArray,   // items
   kSet,     // items
-  kObject,  // items: key, value, key, value …
+  kObject,  // items: key, value, key, value …; of equal keys the last one's value counts
   kArrayComprehension,   // items: the term; body
   kSetComprehension,     // items: the term; body
   kObjectComprehension,  // items: key, value; body

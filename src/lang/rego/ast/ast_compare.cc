@@ -100,48 +100,6 @@ bool SameUnordered(std::span<Term* const> a, std::span<Term* const> b, size_t st
   return true;
 }
 
-// Moves each first of equal items to the front. `step` 2: of keys, whose last value is kept.
-size_t DropEqual(std::span<Term*> items, size_t step) {
-  size_t kept = 0;
-  const auto keep = [&](size_t i) {
-    for (size_t k = 0; k < step; ++k) items[kept + k] = items[i + k];
-    kept += step;
-  };
-  if (items.size() <= 8 * step) {
-    for (size_t i = 0; i < items.size(); i += step) {
-      size_t same = kept;
-      for (size_t j = 0; j < kept; j += step) {
-        if (items[j]->kind == items[i]->kind && TermsEqual(*items[j], *items[i])) {
-          same = j;
-          break;
-        }
-      }
-      if (same == kept) {
-        keep(i);
-      } else if (step == 2) {
-        items[same + 1] = items[i + 1];
-      }
-    }
-    return kept;
-  }
-  std::unordered_multimap<uint64_t, size_t> seen;
-  seen.reserve(items.size());
-  for (size_t i = 0; i < items.size(); i += step) {
-    const uint64_t hash = TermHash(*items[i]);
-    bool found = false;
-    const auto [begin, end] = seen.equal_range(hash);
-    for (auto it = begin; it != end && !found; ++it) {
-      if (!TermsEqual(*items[it->second], *items[i])) continue;
-      found = true;
-      if (step == 2) items[it->second + 1] = items[i + 1];
-    }
-    if (found) continue;
-    seen.emplace(hash, kept);
-    keep(i);
-  }
-  return kept;
-}
-
 int Sign(bool less) { return less ? -1 : 1; }
 
 int KindOrder(const Term& term) {
@@ -341,8 +299,29 @@ std::vector<std::pair<const Term*, const Term*>> SortedPairs(const Term& object)
   return out;
 }
 
-size_t DropEqualItems(std::span<Term*> items) { return DropEqual(items, 1); }
-size_t DropEqualKeys(std::span<Term*> items) { return DropEqual(items, 2); }
+size_t DropEqualItems(std::span<Term*> items) {
+  size_t kept = 0;
+  if (items.size() <= 8) {
+    for (Term* item : items) {
+      const std::span<Term*> before = items.first(kept);
+      const bool found = std::any_of(before.begin(), before.end(),
+                                     [&](const Term* other) { return TermsEqual(*other, *item); });
+      if (!found) items[kept++] = item;
+    }
+    return kept;
+  }
+  std::unordered_multimap<uint64_t, const Term*> seen;
+  seen.reserve(items.size());
+  for (Term* item : items) {
+    const auto [begin, end] = seen.equal_range(TermHash(*item));
+    const bool found =
+        std::any_of(begin, end, [&](const auto& other) { return TermsEqual(*other.second, *item); });
+    if (found) continue;
+    seen.emplace(TermHash(*item), item);
+    items[kept++] = item;
+  }
+  return kept;
+}
 
 bool IsBuiltinCall(const Expr& expr, std::string_view name) {
   if (expr.kind != ExprKind::kCall) return false;

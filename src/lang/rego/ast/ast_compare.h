@@ -29,8 +29,6 @@ std::vector<std::pair<const Term*, const Term*>> SortedPairs(const Term& object)
 
 // Leaves the first of equal items (moved to the front, in order) and says how many there are.
 size_t DropEqualItems(std::span<Term*> items);
-// The same for key, value, key, value …; the last of the values is left.
-size_t DropEqualKeys(std::span<Term*> items);
 
 // A call of the built-in `name`, whose name has no dots.
 bool IsBuiltinCall(const Expr& expr, std::string_view name);

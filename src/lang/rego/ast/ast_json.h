@@ -8,7 +8,8 @@
 
 namespace bulwark::rego {
 
-// An annotation as OPA marshals it, on one line.
+// An annotation as OPA marshals it; as text: on one line.
+Value AnnotationsJson(const Annotations& annotations, Arena& arena);
 std::string AnnotationsJsonText(const Annotations& annotations);
 
 }  // namespace bulwark::rego

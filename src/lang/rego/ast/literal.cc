@@ -48,7 +48,7 @@ NumberCheck CheckNumber(std::string_view text) {
     const auto [end, error] =
         std::from_chars(digits.data(), digits.data() + digits.size(), exponent);
     if (error != std::errc() || end != digits.data() + digits.size()) return NumberCheck::kInvalid;
-    if (exponent > INT32_MAX || exponent < INT32_MIN) return NumberCheck::kTooBig;
+    if (exponent > INT32_MAX || exponent < INT32_MIN) return NumberCheck::kInvalid;
   }
   // value = 0.leading… × 10^place
   std::string leading;

@@ -5,6 +5,7 @@
 
 #include "lang/rego/ast/annotations.h"
 #include "lang/rego/ast/ast_compare.h"
+#include "lang/rego/ast/builtin_names.h"
 #include "lang/rego/ast/parser.h"
 #include "lang/rego/ast/parser_impl.h"
 #include "lang/rego/ast/printer.h"
@@ -147,19 +148,13 @@ class Builder {
       why = "expression cannot be used for rule head";
     } else if (IsBuiltinCall(expr, "eq") || IsBuiltinCall(expr, "assign")) {
       return RuleOfEquality(expr, why);
-    } else if (IsKnownBuiltin(*expr.terms[0])) {
+    } else if (IsBuiltinName(ToText(*expr.terms[0]))) {
       why = "rule name conflicts with built-in function";
     } else {
       return RuleOfCall(expr, why);
     }
     return nullptr;
   }
-
-  bool IsKnownBuiltin(const Term& function) const {
-    return options_.is_builtin != nullptr ? options_.is_builtin(ToText(function))
-                                          : IsInfixName(function);
-  }
-  static bool IsInfixName(const Term& function) { return !InfixOf(function).empty(); }
 
   Rule* RuleOfTerm(Term& term, std::string& why) {
     if (term.kind != TermKind::kRef) {
@@ -300,7 +295,10 @@ Result<std::unique_ptr<Module>> ParseModule(std::string file, std::string text,
   if (options.error_limit != 0 && found.size() > options.error_limit) {
     found.resize(options.error_limit);
   }
-  Error error(Code::kInvalid, "rego_parse_error", DiagnosticsText(found));
+  // OPA's one parse error that is not of a list of errors.
+  const bool alone = found.size() == 1 && found[0].at.row == 0;
+  Error error(Code::kInvalid, "rego_parse_error",
+              alone ? found[0].ToString() : DiagnosticsText(found));
   if (errors != nullptr) std::move(found.begin(), found.end(), std::back_inserter(*errors));
   return error;
 }

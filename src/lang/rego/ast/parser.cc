@@ -27,8 +27,7 @@ Tok TokOfBit(Tok keyword, uint8_t keys) {
 }
 
 bool IsKeywordToken(Tok tok) {
-  return (tok >= Tok::kPackage && tok <= Tok::kFalse) || tok == Tok::kAnd || tok == Tok::kOr ||
-         tok == Tok::kIn || tok >= Tok::kEvery;
+  return (tok >= Tok::kPackage && tok <= Tok::kFalse) || tok == Tok::kIn || tok >= Tok::kEvery;
 }
 
 }  // namespace
@@ -89,6 +88,7 @@ std::string_view Parser::lit() const {
 Location Parser::Here() const {
   const Token& t = token();
   if (!At(Tok::kWhitespace)) return {t.offset, t.end - t.offset, t.row, t.column};
+  if (text_[t.end] == '\n') return {t.end, 1, lexed_.tokens[s_.pos].row + 1, 0};
   Location at{t.end, 1, t.row, t.column};
   for (uint32_t i = t.offset; i < t.end; ++i) {
     if (text_[i] == '\n') {
@@ -180,7 +180,8 @@ bool Parser::IsFuture(std::string_view word) const {
 }
 
 bool Parser::IsAllowedRefKeyword(Tok tok) const {
-  if (tok == Tok::kIdent || !IsKeywordToken(tok)) return false;
+  // OPA asks by name, and so takes the operators & and | for the words.
+  if (!IsKeywordToken(tok) && tok != Tok::kAnd && tok != Tok::kOr) return false;
   const std::string_view word = TokName(tok);
   return IsKeywordIn(word, options_.dialect) || IsKeywordNow(word);
 }

@@ -22,9 +22,6 @@ struct ParseOptions {
   size_t max_depth = 1000;  // terms, bodies and rules within each other
   size_t max_bytes = size_t{64} << 20;
   size_t error_limit = 1000;  // 0: none
-  // Whether a name is a built-in's ("io.jwt.decode"): a statement that calls one is no rule. Empty:
-  // just those that operators stand for.
-  bool (*is_builtin)(std::string_view name) = nullptr;
 };
 
 // An Error with id rego_parse_error, whose message is DiagnosticsText(); each one in `errors`.

@@ -281,6 +281,13 @@ bool Parser::ParseRules() {
   Head& head = rule->head;
   bool contains = false;
   if (!ParseHead(rule->is_default, head, contains)) return false;
+  if (head.ref[0]->kind != TermKind::kVar) {
+    // f(x)[y] and the like: no name to hang a rule on. OPA reads on only to fail elsewhere.
+    if (contains || rule->is_default || (head.ref.size() > 2 && At(Tok::kLBrace))) {
+      UnexpectedText("rule head ref " + ToText(*head.ref[0]) + " invalid");
+    }
+    return false;
+  }
   head.contains = contains;
   if (rule->is_default) {
     if (!CheckDefaultValue(*rule)) return false;
@@ -472,11 +479,6 @@ bool Parser::ParseHead(bool is_default, Head& head, bool& contains) {
       break;
     default: return false;
   }
-  if (head.ref[0]->kind != TermKind::kVar) {
-    // f(x)[y] and the like: no name to hang a rule on.
-    UnexpectedText("rule head ref " + ToText(*ref) + " invalid");
-    return false;
-  }
   head.name = head.ref[0]->name;
   head.has_name = head.ref.size() < 2;
   const auto name = [&] {
@@ -505,7 +507,7 @@ bool Parser::ParseHead(bool is_default, Head& head, bool& contains) {
       head.value = ParseInfix(true);
       if (head.value == nullptr) {
         UnexpectedText("expected rule value term (e.g., " + name() +
-                       "[%!s(<nil>)] = <VALUE> { ... })");
+                       "[<nil>] = <VALUE> { ... })");
       }
       break;
     case Tok::kAssign:

@@ -391,6 +391,10 @@ bool Parser::TemplateText(std::string_view& out) {
 
 Term* Parser::ParseTemplate(bool raw) {
   const Location at = Here();
+  if (options_.dialect == Dialect::kV0 || options_.dialect == Dialect::kV0CompatV1) {
+    Fail(at, "template strings are not supported by current capabilities");
+    return nullptr;
+  }
   Term* term = NewTerm(TermKind::kTemplateString, at);
   ExprList parts(expr_stack_);
   for (;;) {
@@ -556,9 +560,9 @@ Term* Parser::NewSet(TermList& list) {
   return NewCollection(TermKind::kSet, items.first(DropEqualItems(items)));
 }
 
+// A key may stand twice, as in OPA's tree: the last one's value counts.
 Term* Parser::NewObject(TermList& list) {
-  std::span<Term*> items = list.Finish(arena_);
-  return NewCollection(TermKind::kObject, items.first(DropEqualKeys(items)));
+  return NewCollection(TermKind::kObject, list.Finish(arena_));
 }
 
 Term* Parser::NewComprehension(TermKind kind, std::span<Term* const> items, Body body) {
