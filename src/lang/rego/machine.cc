@@ -276,10 +276,24 @@ Machine::Memo& Machine::MemoOf(const TreeNode& node) {
 const Value* Machine::Base(std::span<const Value> path) const {
   const Value* at = &scope_->data;
   for (const Value& key : path) {
-    at = at->Find(key);
+    at = BaseStep(*at, key);
     if (at == nullptr) return nullptr;
   }
   return at;
+}
+
+// A step into a base document: there, whole numbers find the texts of objects' keys as well.
+const Value* Machine::BaseStep(const Value& at, const Value& key) {
+  if (at.IsMap()) {
+    const Value* found = at.Find(key);
+    if (found != nullptr || !key.IsNumber()) return found;
+    const auto whole = key.ToInt();
+    return whole ? at.Find(std::to_string(*whole)) : nullptr;
+  }
+  if (!at.IsArray() || !key.IsNumber()) return nullptr;
+  const auto index = key.ToInt();
+  if (!index || *index < 0 || static_cast<size_t>(*index) >= at.size()) return nullptr;
+  return &at.items()[static_cast<size_t>(*index)];
 }
 
 // True if the document at `path`, or one that it lies in, was replaced by a `with`.
@@ -389,10 +403,10 @@ Outcome Machine::Documented(const Document& document, Value& out) {
   return outcome;
 }
 
-// The entries of `under` and of `over`; where both have one, objects are merged and else over wins.
+// The entries of both; where both have one, objects are merged and else `over` wins.
 Value Machine::Merge(const Value& under, const Value& over) {
-  if (!under.IsMap() || !over.IsMap()) return over;
-  if (under.empty()) return over;
+  if (!under.IsMap() || !over.IsMap() || under.empty()) return over;
+  if (over.empty()) return under;
   MapBuilder map(arena_, under.size() + over.size());
   for (const Value::Entry& entry : under.entries()) map.Add(entry.key, entry.value);
   for (const Value::Entry& entry : over.entries()) {
@@ -402,11 +416,28 @@ Value Machine::Merge(const Value& under, const Value& over) {
   return map.Finish();
 }
 
+Outcome Machine::Leaves(const TreeNode& node, Value& out) {
+  if (const Document* document = plan_.Of(node); document != nullptr) {
+    if (document->kind == DocumentKind::kFunction) return Outcome::kUndefined;
+    return Documented(*document, out);
+  }
+  MapBuilder map(arena_, node.children.size());
+  for (const auto& [key, child] : node.children) {
+    if (node.parent == nullptr && key.IsString() && key.AsString() == "system") continue;
+    Value value;
+    const Outcome outcome = Leaves(*child, value);
+    if (outcome == Outcome::kHalt) return outcome;
+    if (outcome == Outcome::kValue) map.Add(key, value);
+  }
+  out = map.Finish();
+  return Outcome::kValue;
+}
+
 Outcome Machine::Extent(const TreeNode& node, Value& out) {
   const Document* document = plan_.Of(node);
-  if (document != nullptr) {
+  if (document != nullptr && document->kind != DocumentKind::kObject) {
     if (document->kind == DocumentKind::kFunction) return Outcome::kUndefined;
-    if (document->kind != DocumentKind::kObject) return Documented(*document, out);
+    return Documented(*document, out);
   }
   Memo& memo = MemoOf(node);
   if (memo.state == State::kDefined) {
@@ -425,27 +456,24 @@ Outcome Machine::Extent(const TreeNode& node, Value& out) {
     return base != nullptr ? Outcome::kValue : Outcome::kUndefined;
   }
   memo.state = State::kRunning;
-  MapBuilder map(arena_, node.children.size());
-  if (base != nullptr) {
-    for (const Value::Entry& entry : base->entries()) {
-      if (node.Child(entry.key) == nullptr) map.Add(entry.key, entry.value);
-    }
+  Value leaves;
+  const Outcome outcome = Leaves(node, leaves);
+  if (outcome == Outcome::kHalt) return outcome;
+  if (outcome == Outcome::kUndefined && base == nullptr) {
+    memo.state = State::kUndefined;
+    return outcome;
   }
-  for (const auto& [key, child] : node.children) {
-    if (node.parent == nullptr && key.IsString() && key.AsString() == "system") continue;
-    Value value;
-    const Outcome outcome = Extent(*child, value);
-    if (outcome == Outcome::kHalt) return outcome;
-    if (outcome == Outcome::kValue) map.Add(key, value);
+  if (base == nullptr) {
+    out = leaves;
+  } else if (outcome == Outcome::kUndefined) {
+    out = *base;
+  } else if (!base->IsMap() || !leaves.IsMap()) {
+    return Fail("eval_with_merge_error", "real and replacement data could not be merged", nullptr,
+                {});
+  } else {
+    out = Merge(leaves, *base);
   }
-  Value merged = map.Finish();
-  if (document != nullptr) {
-    Value own;
-    const Outcome outcome = Documented(*document, own);
-    if (outcome == Outcome::kHalt) return outcome;
-    if (outcome == Outcome::kValue) merged = merged.empty() ? own : Merge(merged, own);
-  }
-  memo.value = out = merged;
+  memo.value = out;
   memo.state = State::kDefined;
   return Outcome::kValue;
 }
@@ -467,10 +495,10 @@ Outcome Machine::Dynamic(const WalkSite& walk, const Program& code, const Value*
       std::vector<Value> path = PathOf(*node);
       path.push_back(key(i));
       const Value* base = Base(path);
+      for (++i; base != nullptr && i < walk.keys.size(); ++i) base = BaseStep(*base, key(i));
       if (base == nullptr) return Outcome::kUndefined;
       at = *base;
       found = true;
-      ++i;
       break;
     }
     node = child;
@@ -842,11 +870,15 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
           out = value;
           has_result = true;
         } else if (!(out == value)) {
+          const std::string name = procedure.document->node->Path();
+          const bool function = procedure.document->kind == DocumentKind::kFunction;
+          const Place& place = code.places[i.y];
           outcome = Fail("eval_conflict_error",
-                         procedure.function
-                             ? "functions must not produce multiple outputs for same inputs"
-                             : "complete rules must not produce multiple outputs",
-                         procedure.module, procedure.at);
+                         function ? fmt::format("function {} produced conflicting values for the "
+                                                "same inputs",
+                                                name)
+                                  : fmt::format("rule {} produced conflicting values", name),
+                         place.module, place.at);
           running = false;
         }
         break;

@@ -84,7 +84,9 @@ class Machine {
 
   Outcome Run(const Procedure& procedure, std::span<const Value> arguments, Value& out);
   Outcome Documented(const Document& document, Value& out);
+  // Everything under a node: what its rules give (Leaves) and the base documents there.
   Outcome Extent(const TreeNode& node, Value& out);
+  Outcome Leaves(const TreeNode& node, Value& out);
   Outcome Dynamic(const WalkSite& walk, const Program& code, const Value* registers, Value& out);
   Outcome Call(const CallSite& site, const Program& code, const Value* registers, Value& out);
   Outcome CallFunction(const Document& function, std::span<const Value> arguments, Value& out);
@@ -96,6 +98,7 @@ class Machine {
   std::optional<Value> Patched(const Value* from, std::span<const Value> path, const Value& value);
   bool Replaced(std::span<const Value> path) const;
   const Value* Base(std::span<const Value> path) const;
+  static const Value* BaseStep(const Value& at, const Value& key);
   bool AddToObject(Builder& builder, const Value& key, const Value& value);
   bool AddPath(Builder& builder, std::span<const Value> keys, const Value& value, bool element,
                const Place& place);

@@ -19,9 +19,10 @@ const Term* ConstantValue(const Rule& rule) {
 }
 
 // True if all rules and their else branches give one and the same constant.
-bool SameConstant(std::span<const RuleInfo* const> rules) {
+template <typename Members>
+bool SameConstant(const Members& rules) {
   const Term* first = nullptr;
-  for (const RuleInfo* info : rules) {
+  for (const auto& [info, below] : rules) {
     for (const Rule* rule = info->rule; rule != nullptr; rule = rule->else_rule) {
       if (rule->head.value == nullptr) continue;  // true
       const Term* value = ConstantValue(*rule);
@@ -34,8 +35,8 @@ bool SameConstant(std::span<const RuleInfo* const> rules) {
   if (first == nullptr) return true;
   if (first->value.IsTrue()) return true;
   // A rule without a value is true: it must not stand beside others.
-  return std::ranges::all_of(rules, [](const RuleInfo* info) {
-    for (const Rule* rule = info->rule; rule != nullptr; rule = rule->else_rule) {
+  return std::ranges::all_of(rules, [](const auto& member) {
+    for (const Rule* rule = member.info->rule; rule != nullptr; rule = rule->else_rule) {
       if (rule->head.value == nullptr) return false;
     }
     return true;
@@ -44,14 +45,34 @@ bool SameConstant(std::span<const RuleInfo* const> rules) {
 
 }  // namespace
 
-void Planner::PlanArgumentsOfRule(const Rule& rule) {
-  for (size_t i = 0; i < rule.head.args.size(); ++i)
-    Match(*rule.head.args[i], static_cast<Operand>(i));
+void Planner::PlanArgumentsOfRule(const Rule& rule, bool later) {
+  for (size_t i = 0; i < rule.head.args.size(); ++i) {
+    const Term& argument = *rule.head.args[i];
+    if ((argument.kind == TermKind::kTemplateString) == later)
+      Match(argument, static_cast<Operand>(i));
+  }
+}
+
+void Planner::CollectMembers(const TreeNode& node, bool below, std::vector<Value>& path,
+                             std::vector<Member>& out) const {
+  for (const RuleInfo* info : node.rules) {
+    if (info->rule->is_default || info->kind == RuleKind::kFunction) {
+      if (!path.empty()) continue;
+    }
+    if (!info->rule->is_default) out.push_back({info, path});
+  }
+  if (!below) return;
+  for (const auto& [key, child] : node.children) {
+    path.push_back(key);
+    CollectMembers(*child, below, path, out);
+    path.pop_back();
+  }
 }
 
 // A rule with its else branches; jumps to `next` when it has no more to give.
-void Planner::PlanRule(const RuleInfo& info, Document& document, Label next, Label end,
+void Planner::PlanRule(const Member& member, Document& document, Label next, Label end,
                        bool same_constant, uint32_t builder) {
+  const RuleInfo& info = *member.info;
   module_ = info.module;
   const bool chained = info.rule->else_rule != nullptr;
   for (const Rule* rule = info.rule; rule != nullptr; rule = rule->else_rule) {
@@ -60,16 +81,10 @@ void Planner::PlanRule(const RuleInfo& info, Document& document, Label next, Lab
     const Operand held = chained ? NewRegister() : kNone;
     if (chained) Emit({.op = Op::kMove, .dst = held, .x = Constant(Value::Bool(false))});
     fail_ = exhausted;
-    PlanArgumentsOfRule(*info.rule);
-    // An else branch may have patterns of its own; they are copies of its rule's.
-    if (rule != info.rule) {
-      for (size_t i = 0; i < rule->head.args.size(); ++i) {
-        if (rule->head.args[i] != info.rule->head.args[i])
-          Match(*rule->head.args[i], static_cast<Operand>(i));
-      }
-    }
+    PlanArgumentsOfRule(*info.rule, false);
     if (!rule->is_default) Observe(rule->head.at, false);
     PlanBody(rule->body);
+    PlanArgumentsOfRule(*info.rule, true);
     Observe(rule->head.at, true);
     switch (document.kind) {
       case DocumentKind::kComplete:
@@ -77,7 +92,10 @@ void Planner::PlanRule(const RuleInfo& info, Document& document, Label next, Lab
         const bool constant = rule->head.value == nullptr || Ground(*rule->head.value);
         const Operand value = rule->head.value == nullptr ? Constant(Value::Bool(true))
                                                           : PlanTerm(*rule->head.value);
-        Emit({.op = Op::kResult, .x = value});
+        code_.places.push_back({info.module, rule->at});
+        Emit({.op = Op::kResult,
+              .x = value,
+              .y = static_cast<uint32_t>(code_.places.size() - 1)});
         if (constant) {
           // More solutions would give the same.
           Emit({.op = Op::kJump, .fail = same_constant ? end : next});
@@ -94,7 +112,10 @@ void Planner::PlanRule(const RuleInfo& info, Document& document, Label next, Lab
         break;
       }
       case DocumentKind::kObject: {
-        std::vector<Operand> keys = PlanArguments(info.dynamic);
+        std::vector<Operand> keys;
+        for (const Value& key : member.below) keys.push_back(Constant(key));
+        std::vector<Operand> dynamic = PlanArguments(info.dynamic);
+        keys.insert(keys.end(), dynamic.begin(), dynamic.end());
         const bool element = info.kind == RuleKind::kPartialSet;
         const Term* value_term = element ? rule->head.key : rule->head.value;
         const Operand value =
@@ -127,14 +148,12 @@ Procedure Planner::PlanDocument(Document& document) {
   labels_.clear();
   next_register_ = document.arguments;
   iterators_ = builders_ = contexts_ = 0;
-  std::vector<const RuleInfo*> rules;
+  std::vector<Member> rules;
+  std::vector<Value> path;
+  CollectMembers(*document.node, document.kind == DocumentKind::kObject, path, rules);
   const RuleInfo* otherwise = nullptr;
   for (const RuleInfo* info : document.node->rules) {
-    if (info->rule->is_default) {
-      if (otherwise == nullptr) otherwise = info;
-    } else {
-      rules.push_back(info);
-    }
+    if (info->rule->is_default && otherwise == nullptr) otherwise = info;
   }
   const bool valued =
       document.kind == DocumentKind::kComplete || document.kind == DocumentKind::kFunction;
@@ -156,9 +175,9 @@ Procedure Planner::PlanDocument(Document& document) {
     Bind(next);
     Emit({.op = Op::kNextRule, .x = iterator, .fail = end});
     std::vector<uint32_t> entries;
-    for (const RuleInfo* info : rules) {
+    for (const Member& member : rules) {
       entries.push_back(static_cast<uint32_t>(code_.instructions.size()));
-      PlanRule(*info, document, next, end, same_constant, builder);
+      PlanRule(member, document, next, end, same_constant, builder);
     }
     // From numbers of rules to where their code begins.
     for (auto& list : index.lists) {
@@ -167,9 +186,9 @@ Procedure Planner::PlanDocument(Document& document) {
     for (uint32_t& rule : index.others) rule = entries[rule];
     code_.indices[site] = std::move(index);
   } else {
-    for (const RuleInfo* info : rules) {
+    for (const Member& member : rules) {
       const Label next = NewLabel();
-      PlanRule(*info, document, next, end, same_constant, builder);
+      PlanRule(member, document, next, end, same_constant, builder);
       Bind(next);
     }
   }
@@ -185,7 +204,7 @@ Procedure Planner::PlanDocument(Document& document) {
     const Label skip = NewLabel();
     Emit({.op = Op::kDefault, .fail = skip});
     fail_ = none;
-    PlanArgumentsOfRule(*otherwise->rule);
+    PlanArgumentsOfRule(*otherwise->rule, false);
     PlanBody(otherwise->rule->body);
     const Operand value = otherwise->rule->head.value == nullptr
                               ? Constant(Value::Bool(true))
@@ -196,14 +215,14 @@ Procedure Planner::PlanDocument(Document& document) {
   }
   Emit({.op = Op::kEnd});
   Procedure procedure = Finish(entry);
-  procedure.function = document.kind == DocumentKind::kFunction;
+  procedure.document = &document;
   procedure.module = document.module;
   procedure.at = document.at;
   return procedure;
 }
 
 // Looks for one place (an argument, a path of input) that many rules compare with a constant.
-bool Planner::BuildIndex(std::span<const RuleInfo* const> rules, const Document& document,
+bool Planner::BuildIndex(std::span<const Member> rules, const Document& document,
                          RuleIndex& out) const {
   struct Condition {
     uint32_t argument = kNone;
@@ -246,7 +265,7 @@ bool Planner::BuildIndex(std::span<const RuleInfo* const> rules, const Document&
   };
   std::map<Key, std::map<uint32_t, Value>> found;  // place → rule → constant
   for (uint32_t number = 0; number < rules.size(); ++number) {
-    const RuleInfo& info = *rules[number];
+    const RuleInfo& info = *rules[number].info;
     if (info.rule->else_rule != nullptr) continue;
     if (document.kind == DocumentKind::kFunction) {
       for (size_t i = 0; i < info.rule->head.args.size(); ++i) {

@@ -165,8 +165,13 @@ Planner::Operand Planner::PlanSteps(Operand from, std::span<Term* const> steps) 
 Planner::Operand Planner::PlanData(std::span<const Value> head, std::span<Term* const> operands) {
   const TreeNode* node = policy_.root();
   std::vector<Value> base;
-  auto leave = [&](const Value& key) {
+  // Below a base document, numbers as keys find texts, too: they are part of the path.
+  auto leave = [&](const Value& key, std::span<Term* const>& rest) {
     base.push_back(key);
+    while (!rest.empty() && rest[0]->kind == TermKind::kScalar && rest[0]->value.IsNumber()) {
+      base.push_back(rest[0]->value);
+      rest = rest.subspan(1);
+    }
     return PlanRoot(Op::kBase, PathIndex(base));
   };
   auto document = [&]() -> Operand {
@@ -188,7 +193,8 @@ Planner::Operand Planner::PlanData(std::span<const Value> head, std::span<Term* 
     }
     const TreeNode* child = node->Child(keys[i]);
     if (child == nullptr) {
-      Operand at = leave(keys[i]);
+      std::span<Term* const> none;
+      Operand at = i + 1 == keys.size() ? leave(keys[i], operands) : leave(keys[i], none);
       for (const Value& key : keys.subspan(i + 1)) at = PlanGet(at, Constant(key));
       return PlanSteps(at, operands);
     }
@@ -200,7 +206,11 @@ Planner::Operand Planner::PlanData(std::span<const Value> head, std::span<Term* 
     const Term& step = *operands[i];
     if (step.kind == TermKind::kScalar) {
       const TreeNode* child = node->Child(step.value);
-      if (child == nullptr) return PlanSteps(leave(step.value), operands.subspan(i + 1));
+      if (child == nullptr) {
+        std::span<Term* const> rest = operands.subspan(i + 1);
+        const Operand at = leave(step.value, rest);
+        return PlanSteps(at, rest);
+      }
       base.push_back(step.value);
       node = child;
       continue;
@@ -318,8 +328,8 @@ Planner::Operand Planner::PlanAsSet(const Expr* expr, const Term* term) {
 Planner::Operand Planner::PlanTemplate(const Term& term) {
   std::vector<Operand> parts;
   for (const Expr* part : term.body) {
-    if (part->kind == ExprKind::kTerm && part->with.empty() && Ground(*part->term)) {
-      parts.push_back(Constant(GroundValue(*part->term)));
+    if (part->kind == ExprKind::kTerm && part->term->kind == TermKind::kScalar) {
+      parts.push_back(Constant(part->term->value));
     } else {
       parts.push_back(PlanAsSet(part, nullptr));
     }
@@ -481,8 +491,7 @@ void Planner::Unify(const Term& a, const Term& b) {
     std::vector<std::pair<const Term*, const Term*>> pairs;
     for (size_t i = 0; i + 1 < a.items.size(); i += 2) {
       for (size_t j = 0; j + 1 < b.items.size(); j += 2) {
-        if (a.items[i]->kind == TermKind::kScalar && b.items[j]->kind == TermKind::kScalar &&
-            a.items[i]->value == b.items[j]->value) {
+        if (SameKey(*a.items[i], *b.items[j])) {
           pairs.emplace_back(a.items[i + 1], b.items[j + 1]);
         }
       }

@@ -64,7 +64,7 @@ Procedure Planner::Finish(uint32_t entry) {
           .iterators = iterators_,
           .builders = builders_,
           .contexts = contexts_,
-          .function = false,
+          .document = nullptr,
           .module = nullptr,
           .at = {}};
 }

@@ -131,10 +131,18 @@ class Planner {
   void Holds(Operand value);
 
   // --- rules
-  void PlanRule(const RuleInfo& info, Document& document, Label next, Label end, bool same_constant,
-                uint32_t builder);
-  void PlanArgumentsOfRule(const Rule& rule);
-  bool BuildIndex(std::span<const RuleInfo* const> rules, const Document& document,
+  // A rule of a document, with the keys from the document's node to its own.
+  struct Member {
+    const RuleInfo* info;
+    std::vector<Value> below;
+  };
+  void CollectMembers(const TreeNode& node, bool below, std::vector<Value>& path,
+                      std::vector<Member>& out) const;
+  void PlanRule(const Member& member, Document& document, Label next, Label end,
+                bool same_constant, uint32_t builder);
+  // The arguments' patterns; those that need what the body binds come `later`.
+  void PlanArgumentsOfRule(const Rule& rule, bool later);
+  bool BuildIndex(std::span<const Member> rules, const Document& document,
                   RuleIndex& out) const;
 
   const Builtin* BuiltinOf(const Term& callee);

@@ -59,7 +59,7 @@ enum class Op : uint8_t {
   kAddPath,      // builders[dst] gets the entry lists[x] → y; aux: 1 the element y of a set there
   kFinish,       // dst = what builders[x] built
   kCall,         // dst = calls[x]
-  kResult,       // the rule's value is x; a second, different one is a conflict
+  kResult,       // the rule's value is x; a second, different one is a conflict, at places[y]
   kDefault,      // fails where there is a value already
   kSelect,       // iterators[dst] over the rules that index x has for what the frame holds
   kNextRule,     // jump to the next rule of iterators[x]
@@ -84,7 +84,7 @@ struct Instruction {
 };
 static_assert(sizeof(Instruction) == 20);
 
-struct Document;
+struct Document;  // all rules of one node, below
 
 // A call of a built-in or of a function.
 struct CallSite {
@@ -171,7 +171,7 @@ struct Procedure {
   uint32_t builders = 0;
   uint32_t contexts = 0;
   // For messages: whose code it is.
-  bool function = false;
+  const Document* document = nullptr;
   const Module* module = nullptr;
   Location at;
 };

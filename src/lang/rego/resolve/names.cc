@@ -425,7 +425,7 @@ void NameResolver::Expr(rego::Expr& expr) {
 
 void NameResolver::Head(rego::Rule& rule) {
   for (rego::Term* item : rule.head.ref.subspan(rule.head.ref.empty() ? 0 : 1)) Term(*item);
-  if (rule.head.key != nullptr) Term(*rule.head.key);
+  if (IsPartialSet(rule)) Term(*rule.head.key);
   if (rule.head.value != nullptr) Term(*rule.head.value);
 }
 

@@ -157,7 +157,7 @@ std::set<uint32_t> SharedRows(const Module& module) {
 
 std::span<const Term* const> HeadTerms(const Rule& rule, std::vector<const Term*>& out) {
   for (size_t i = 1; i < rule.head.ref.size(); ++i) out.push_back(rule.head.ref[i]);
-  if (rule.head.key != nullptr) out.push_back(rule.head.key);
+  if (IsPartialSet(rule)) out.push_back(rule.head.key);
   if (rule.head.value != nullptr) out.push_back(rule.head.value);
   return out;
 }
@@ -259,7 +259,7 @@ void ResolveModules(std::vector<std::unique_ptr<Module>> modules, const ResolveO
       info.dynamic = operands.subspan(ground);
       if (rule->head.is_function || !rule->head.args.empty()) {
         info.kind = RuleKind::kFunction;
-      } else if (rule->head.key != nullptr) {
+      } else if (IsPartialSet(*rule)) {
         info.kind = RuleKind::kPartialSet;
       }
       node->rules.push_back(&info);
@@ -310,7 +310,7 @@ void OrderBodies(Resolution& policy, std::vector<Diagnostic>& errors) {
       for (const Expr* expr : rule->body) CollectVars(*expr, bound);
       for (size_t i = 1; i < rule->head.ref.size(); ++i)
         orderer.OrderWithin(*rule->head.ref[i], bound, rule->body[0], unsafe);
-      if (rule->head.key != nullptr)
+      if (IsPartialSet(*rule))
         orderer.OrderWithin(*rule->head.key, bound, rule->body[0], unsafe);
       if (rule->head.value != nullptr)
         orderer.OrderWithin(*rule->head.value, bound, rule->body[0], unsafe);

@@ -45,6 +45,11 @@ struct Variable {
   Location at;             // where it was declared or first seen
 };
 
+// True of `p contains x` and of v0's `p[x] { … }`: the head's key is an element.
+inline bool IsPartialSet(const Rule& rule) {
+  return rule.head.key != nullptr && (rule.head.contains || rule.head.value == nullptr);
+}
+
 enum class RuleKind : uint8_t {
   kComplete,       // p := 1, p.q := 1, p.q[x] := 1 (a partial object where `dynamic` is not empty)
   kPartialSet,     // p contains x, p.q[x] contains y

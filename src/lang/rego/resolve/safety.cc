@@ -50,9 +50,8 @@ class Unifier {
     if (a.kind == TermKind::kObject && b.kind == TermKind::kObject) {
       if (a.items.size() != b.items.size()) return;
       for (size_t i = 0; i + 1 < a.items.size(); i += 2) {
-        if (a.items[i]->kind != TermKind::kScalar) continue;
         for (size_t j = 0; j + 1 < b.items.size(); j += 2) {
-          if (b.items[j]->kind == TermKind::kScalar && b.items[j]->value == a.items[i]->value)
+          if (SameKey(*a.items[i], *b.items[j]))
             Unify(*a.items[i + 1], *b.items[j + 1]);
         }
       }
@@ -246,6 +245,12 @@ void CollectVars(const Expr& expr, VarSet& out, const VarsOptions& options) {
       for (const Term* item : with.target->items.subspan(1)) CollectVars(*item, out, options);
     }
   }
+}
+
+bool SameKey(const Term& a, const Term& b) {
+  if (a.kind == TermKind::kScalar && b.kind == TermKind::kScalar) return a.value == b.value;
+  return a.kind == TermKind::kVar && b.kind == TermKind::kVar && a.variable != nullptr &&
+         a.variable == b.variable;
 }
 
 VarSet UnifyOutputs(const VarSet& safe, const Term& a, const Term& b) {

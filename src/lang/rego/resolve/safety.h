@@ -57,6 +57,8 @@ class Orderer {
   const Resolution& policy_;
 };
 
+// True where two keys of object patterns are the same constant or the same variable.
+bool SameKey(const Term& a, const Term& b);
 // The variables that `a = b` binds when those of `safe` are bound.
 VarSet UnifyOutputs(const VarSet& safe, const Term& a, const Term& b);
 
