@@ -309,60 +309,41 @@ bool Machine::Replaced(std::span<const Value> path) const {
   return false;
 }
 
-// `from` with the value at `path` replaced; nullopt where the path leads through what is no object.
-std::optional<Value> Machine::Patched(const Value* from, std::span<const Value> path,
-                                      const Value& value) {
+// `from` with the value at `path` replaced; what is no object on the way becomes one.
+Value Machine::Patched(const Value* from, std::span<const Value> path, const Value& value) {
   if (path.empty()) return value;
-  if (from != nullptr && !from->IsMap()) return std::nullopt;
+  if (from != nullptr && !from->IsMap()) from = nullptr;
   const Value* under = from != nullptr ? from->Find(path[0]) : nullptr;
-  auto inner = Patched(under, path.subspan(1), value);
-  if (!inner) return std::nullopt;
+  const Value inner = Patched(under, path.subspan(1), value);
   MapBuilder map(arena_, from != nullptr ? from->size() + 1 : 1);
   if (from != nullptr) {
     for (const Value::Entry& entry : from->entries()) map.Add(entry.key, entry.value);
   }
-  map.Add(path[0], *inner);
+  map.Add(path[0], inner);
   return map.Finish();
 }
 
-bool Machine::Enter(const WithSite& site, const Program& code, const Value* registers,
+void Machine::Enter(const WithSite& site, const Program& code, const Value* registers,
                     Scope*& slot) {
   auto operand = [&](uint32_t at) -> const Value& {
     return (at & kConstant) != 0 ? code.constants[at & ~kConstant] : registers[at];
   };
-  Scope* made = arena_.New<Scope>();
-  made->has_input = scope_->has_input;
-  made->input = scope_->input;
-  made->data = scope_->data;
-  made->mocks = scope_->mocks;
+  Scope* made = arena_.New<Scope>(*scope_);
+  made->documents = nullptr;
+  made->extents = nullptr;
   made->outer = scope_;
   made->replaced = &site;
-  made->data_replaced = scope_->data_replaced;
   for (const WithTarget& target : site.targets) {
     switch (target.kind) {
-      case WithTarget::Kind::kInput: {
-        auto patched =
+      case WithTarget::Kind::kInput:
+        made->input =
             Patched(made->has_input ? &made->input : nullptr, target.path, operand(target.value));
-        if (!patched) {
-          Fail("eval_with_merge_error", "real and replacement data could not be merged",
-               site.module, site.at);
-          return false;
-        }
-        made->input = *patched;
         made->has_input = true;
         break;
-      }
-      case WithTarget::Kind::kData: {
-        auto patched = Patched(&made->data, target.path, operand(target.value));
-        if (!patched) {
-          Fail("eval_with_merge_error", "real and replacement data could not be merged",
-               site.module, site.at);
-          return false;
-        }
-        made->data = *patched;
+      case WithTarget::Kind::kData:
+        made->data = Patched(&made->data, target.path, operand(target.value));
         made->data_replaced = true;
         break;
-      }
       case WithTarget::Kind::kFunction: {
         Mock* mock = arena_.New<Mock>();
         mock->what = &target;
@@ -375,6 +356,49 @@ bool Machine::Enter(const WithSite& site, const Program& code, const Value* regi
   }
   slot = made;
   scope_ = made;
+}
+
+// --- Walks ---------------------------------------------------------------------------------------
+
+void Machine::Walker::Begin(const Value& root) {
+  next = root;
+  has_next = true;
+  levels.clear();
+  path.clear();
+}
+
+bool Machine::Walker::Next(Arena& arena, Value* path_out, Value& value) {
+  if (!has_next) {
+    // The next child of the innermost value that has one.
+    while (!levels.empty()) {
+      Level& level = levels.back();
+      if (level.at < level.items.size()) {
+        next = level.items[level.at];
+        path.back() = level.set ? next : Value::Int(static_cast<int64_t>(level.at));
+        ++level.at;
+        break;
+      }
+      if (level.at < level.entries.size()) {
+        next = level.entries[level.at].value;
+        path.back() = level.entries[level.at].key;
+        ++level.at;
+        break;
+      }
+      levels.pop_back();
+      path.pop_back();
+    }
+    if (levels.empty()) return false;
+  }
+  has_next = false;
+  value = next;
+  if (path_out != nullptr) *path_out = Value::Array(arena, path);
+  if (next.IsMap() && !next.empty()) {
+    levels.push_back({{}, SortedEntries(next, arena), 0, false});
+    path.emplace_back();
+  } else if ((next.IsArray() || next.IsSet()) && !next.empty()) {
+    levels.push_back({next.items(), {}, 0, next.IsSet()});
+    path.emplace_back();
+  }
   return true;
 }
 
@@ -567,7 +591,7 @@ Outcome Machine::Call(const CallSite& site, const Program& code, const Value* re
         out = mock->value;
         return Outcome::kValue;
       }
-      // The replacement runs without the replacement, so that it may call what it replaces.
+      // The replacement itself runs without any, so that it may call what it replaces.
       const Mock* const all = scope_->mocks;
       Outcome outcome = Outcome::kUndefined;
       if (what.by_builtin != nullptr) {
@@ -577,7 +601,7 @@ Outcome Machine::Call(const CallSite& site, const Program& code, const Value* re
         Scope* inside = arena_.New<Scope>(*outside);
         inside->documents = nullptr;
         inside->extents = nullptr;
-        inside->mocks = mock->outer;
+        inside->mocks = nullptr;
         scope_ = inside;
         outcome = CallFunction(*what.by_function, arguments, out);
         scope_ = outside;
@@ -697,6 +721,9 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
   const size_t first_builder = builders_used_;
   builders_used_ += procedure.builders;
   while (builders_.size() < builders_used_) builders_.push_back(std::make_unique<Builder>());
+  const size_t first_walker = walkers_used_;
+  walkers_used_ += procedure.walkers;
+  while (walkers_.size() < walkers_used_) walkers_.push_back(std::make_unique<Walker>());
   Scope* const scope_before = scope_;
 
   bool has_result = false;
@@ -766,6 +793,16 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
         }
         break;
       }
+      case Op::kWalk: walkers_[first_walker + i.dst]->Begin(get(i.x)); break;
+      case Op::kNextWalk:
+        if (!walkers_[first_walker + i.x]->Next(arena_, i.dst == kNone ? nullptr : &r[i.dst],
+                                                r[i.y])) {
+          at = begin + i.fail;
+        } else if (!context_.Spend(1)) {
+          outcome = Fail(context_.error_code, context_.error, nullptr, {});
+          running = false;
+        }
+        break;
       case Op::kDocument:
       case Op::kExtent:
       case Op::kDynamic:
@@ -922,10 +959,7 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
       }
       case Op::kJump: at = begin + i.fail; break;
       case Op::kEnter:
-        if (!Enter(code.withs[i.x], code, r, scopes[i.dst])) {
-          outcome = Outcome::kHalt;
-          running = false;
-        }
+        Enter(code.withs[i.x], code, r, scopes[i.dst]);
         break;
       case Op::kLeave: scope_ = const_cast<Scope*>(scopes[i.x]->outer); break;
       case Op::kResume: scope_ = scopes[i.x]; break;
@@ -957,6 +991,7 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
   }
   scope_ = scope_before;
   builders_used_ = first_builder;
+  walkers_used_ = first_walker;
   if (own_block) blocks_.pop_back();
   frame_at_ = frame_before;
   frame_end_ = end_before;

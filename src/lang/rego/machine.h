@@ -64,6 +64,22 @@ class Machine {
     uint32_t at = 0;
     bool set = false;
   };
+  // A walk through a value, from the outside in.
+  struct Walker {
+    struct Level {
+      std::span<const Value> items;
+      std::span<const Value::Entry> entries;
+      size_t at = 0;
+      bool set = false;
+    };
+    Value next;
+    bool has_next = false;
+    std::vector<Level> levels;
+    std::vector<Value> path;
+    void Begin(const Value& root);
+    // The next value, and where it is.
+    bool Next(Arena& arena, Value* path_out, Value& value);
+  };
   // A document that grows by paths: p[x].q[y] := z.
   struct Branch {
     std::map<Value, std::unique_ptr<Branch>, KeyOrder> children;
@@ -94,8 +110,8 @@ class Machine {
                       const CallSite& site, Value& out);
   Outcome Calculated(Arithmetic what, const CallSite& site, const Program& code,
                      const Value* registers, Value& out);
-  bool Enter(const WithSite& site, const Program& code, const Value* registers, Scope*& slot);
-  std::optional<Value> Patched(const Value* from, std::span<const Value> path, const Value& value);
+  void Enter(const WithSite& site, const Program& code, const Value* registers, Scope*& slot);
+  Value Patched(const Value* from, std::span<const Value> path, const Value& value);
   bool Replaced(std::span<const Value> path) const;
   const Value* Base(std::span<const Value> path) const;
   static const Value* BaseStep(const Value& at, const Value& key);
@@ -123,6 +139,8 @@ class Machine {
   std::vector<Row> rows_;
   std::vector<std::unique_ptr<Builder>> builders_;
   size_t builders_used_ = 0;
+  std::vector<std::unique_ptr<Walker>> walkers_;
+  size_t walkers_used_ = 0;
   size_t depth_ = 0;
   std::optional<Error> error_;
   std::chrono::steady_clock::time_point deadline_;

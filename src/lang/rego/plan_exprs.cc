@@ -101,6 +101,10 @@ void Planner::PlanCallExpr(const Expr& expr) {
     // The last argument is where the answer goes.
     if (captured_ != kNone)
       Emit({.op = Op::kMove, .dst = captured_, .x = Constant(Value::Bool(true))});
+    if (builtin != nullptr && builtin->relation) {
+      PlanWalk(*expr.terms[1], expr.terms[2]);
+      return;
+    }
     Match(*expr.terms.back(), PlanCallValue(expr.terms, static_cast<size_t>(arity), expr.at));
     return;
   }

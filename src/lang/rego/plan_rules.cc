@@ -147,7 +147,7 @@ Procedure Planner::PlanDocument(Document& document) {
   const auto entry = static_cast<uint32_t>(first_instruction_);
   labels_.clear();
   next_register_ = document.arguments;
-  iterators_ = builders_ = contexts_ = 0;
+  iterators_ = builders_ = walkers_ = contexts_ = 0;
   std::vector<Member> rules;
   std::vector<Value> path;
   CollectMembers(*document.node, document.kind == DocumentKind::kObject, path, rules);

@@ -376,25 +376,51 @@ Planner::Operand Planner::PlanCallValue(std::span<Term* const> terms, size_t ari
     return Constant(Value::Null());
   }
   if (site.builtin != nullptr) {
+    if (site.builtin->relation) return PlanWalk(*terms[1], nullptr);
     if (auto done = PlanOperator(*site.builtin, terms.subspan(1, arity), at)) return *done;
   }
   site.operands = PlanArguments(terms.subspan(1, arity));
   const Operand to = NewRegister();
-  const bool relation = site.builtin != nullptr && site.builtin->relation;
   code_.calls.push_back(std::move(site));
   Emit({.op = Op::kCall,
         .dst = to,
         .x = static_cast<uint32_t>(code_.calls.size() - 1),
         .fail = fail_});
-  if (!relation) return to;
-  const uint32_t iterator = iterators_++;
-  Emit({.op = Op::kIterate, .dst = iterator, .x = to, .fail = fail_});
+  return to;
+}
+
+Planner::Operand Planner::PlanWalk(const Term& over, const Term* output) {
+  const Operand root = PlanTerm(over);
+  const uint32_t walker = walkers_++;
+  Emit({.op = Op::kWalk, .dst = walker, .x = root});
   const Label next = NewLabel();
   Bind(next);
+  const bool apart =
+      output != nullptr && output->kind == TermKind::kArray && output->items.size() == 2;
+  const bool no_path = apart && output->items[0]->kind == TermKind::kVar &&
+                       output->items[0]->variable != nullptr &&
+                       output->items[0]->variable->wildcard();
+  const Operand path = no_path ? kNone : NewRegister();
   const Operand value = NewRegister();
-  Emit({.op = Op::kNext, .dst = kNone, .x = iterator, .y = value, .fail = fail_});
+  Emit({.op = Op::kNextWalk, .dst = path, .x = walker, .y = value, .fail = fail_});
   fail_ = next;
-  return value;
+  if (apart) {
+    if (no_path) {
+      known_.bound.Add(output->items[0]->variable->id);
+    } else {
+      Match(*output->items[0], path);
+    }
+    Match(*output->items[1], value);
+    return kNone;
+  }
+  code_.lists.push_back({path, value});
+  const Operand pair = NewRegister();
+  Emit({.op = Op::kArray,
+        .dst = pair,
+        .x = static_cast<uint32_t>(code_.lists.size() - 1),
+        .fail = fail_});
+  if (output != nullptr) Match(*output, pair);
+  return pair;
 }
 
 // A value against a pattern: what is bound is compared, what is not is bound.

@@ -63,6 +63,7 @@ Procedure Planner::Finish(uint32_t entry) {
           .registers = next_register_,
           .iterators = iterators_,
           .builders = builders_,
+          .walkers = walkers_,
           .contexts = contexts_,
           .document = nullptr,
           .module = nullptr,

@@ -111,6 +111,9 @@ class Planner {
   std::optional<Operand> PlanOperator(const Builtin& builtin, std::span<Term* const> arguments,
                                       const Location& at);
   bool FunctionTarget(const Term& target, const Term& value, WithTarget& out);
+  // walk(x): each path and value in it; `output` is what they are matched with, or nullptr for
+  // their array.
+  Operand PlanWalk(const Term& over, const Term* output);
   Operand PlanAsSet(const Expr* expr, const Term* term);
 
   // --- expressions
@@ -163,6 +166,7 @@ class Planner {
   uint32_t next_register_ = 0;
   uint32_t iterators_ = 0;
   uint32_t builders_ = 0;
+  uint32_t walkers_ = 0;
   uint32_t contexts_ = 0;
   // Where the value of an expression goes, when it is wanted (of a query, in a template string).
   Operand captured_ = kNone;

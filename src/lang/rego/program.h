@@ -36,6 +36,8 @@ enum class Op : uint8_t {
   kGet,          // dst = x[y]
   kIterate,      // iterators[dst] over x
   kNext,         // dst, y = the next key and value of iterators[x] (kNone: not wanted)
+  kWalk,         // walkers[dst] begins at x
+  kNextWalk,     // dst, y = the next path (kNone: not wanted) and value of walkers[x]
   kDocument,     // dst = the value of documents[x]
   kExtent,       // dst = everything under node x: rules and base documents
   kDynamic,      // dst = data at walks[x], keys known only now
@@ -169,6 +171,7 @@ struct Procedure {
   uint32_t registers = 0;
   uint32_t iterators = 0;
   uint32_t builders = 0;
+  uint32_t walkers = 0;
   uint32_t contexts = 0;
   // For messages: whose code it is.
   const Document* document = nullptr;

@@ -64,6 +64,14 @@ bool IsRoot(std::string_view name) { return name == "input" || name == "data"; }
 bool IsAssignment(const Expr& expr) { return IsOperator(expr, "assign"); }
 bool IsUnification(const Expr& expr) { return IsOperator(expr, "eq"); }
 
+bool IsPrint(const Expr& expr) {
+  if (expr.kind != ExprKind::kCall) return false;
+  const Term& f = *expr.terms[0];
+  if (f.kind == TermKind::kRef && f.items.size() != 1) return false;
+  const Term& head = f.kind == TermKind::kRef ? *f.items[0] : f;
+  return head.kind == TermKind::kVar && head.name == "print" && head.resolved.empty();
+}
+
 std::string_view BuiltinName(const Term& callee, Arena& arena) {
   if (callee.kind == TermKind::kVar) {
     return callee.variable == nullptr && callee.resolved.empty() ? callee.name : std::string_view();
@@ -274,9 +282,20 @@ void NameResolver::Bodies(Body body) {
   for (rego::Expr* expr : body) Expr(*expr);
 }
 
+// `with f as count`: the value is no variable.
+bool NameResolver::NamesBuiltin(const rego::Term& term) const {
+  const rego::Term& head = term.kind == TermKind::kRef ? *term.items[0] : term;
+  if (head.kind != TermKind::kVar || Declared(head.name) != nullptr || Hidden(head.name) ||
+      globals_.contains(head.name) || implicit_.contains(head.name)) {
+    return false;
+  }
+  Arena scratch(256);
+  return builtins_.Find(BuiltinName(term, scratch)) != nullptr;
+}
+
 void NameResolver::With(rego::Expr& expr) {
   for (rego::With& with : expr.with) {
-    Term(*with.value);
+    if (!NamesBuiltin(*with.value)) Term(*with.value);
     if (with.target->kind == TermKind::kCall) {
       Term(*with.target);
     } else {
@@ -303,13 +322,22 @@ void NameResolver::Assign(rego::Expr& expr) {
     return;
   }
   Term(*expr.terms[2]);
-  for (rego::With& with : expr.with) Term(*with.value);
+  for (rego::With& with : expr.with) {
+    if (!NamesBuiltin(*with.value)) Term(*with.value);
+  }
   AssignTo(*expr.terms[1]);
   // The values were seen already, and are not counted twice.
   for (rego::With& with : expr.with) Callee(*with.target);
 }
 
 void NameResolver::AssignTo(rego::Term& term) {
+  if (term.kind == TermKind::kRef && term.items.size() == 1 &&
+      term.items[0]->kind == TermKind::kVar) {
+    // `input := 1`: a reference of one name is that name.
+    term.kind = TermKind::kVar;
+    term.name = term.items[0]->name;
+    term.items = {};
+  }
   switch (term.kind) {
     case TermKind::kVar: term.variable = Declare(term, Occurrence::kAssigned, term.at); return;
     case TermKind::kArray:

@@ -18,9 +18,15 @@ using Globals = std::unordered_map<std::string_view, std::span<const Value>>;
 
 class NameResolver {
  public:
-  NameResolver(Arena& arena, const Globals& globals, std::deque<Variable>& variables,
-               std::vector<Diagnostic>& errors, std::string_view file)
-      : arena_(arena), globals_(globals), variables_(variables), errors_(errors), file_(file) {}
+  NameResolver(Arena& arena, const Registry& builtins, const Globals& globals,
+               std::deque<Variable>& variables, std::vector<Diagnostic>& errors,
+               std::string_view file)
+      : arena_(arena),
+        builtins_(builtins),
+        globals_(globals),
+        variables_(variables),
+        errors_(errors),
+        file_(file) {}
 
   // A rule with its else branches.
   void Rule(rego::Rule& rule);
@@ -59,10 +65,12 @@ class NameResolver {
   void Every(rego::Expr& expr);
   void Operand(Body body, bool is_explicit, std::string_view error);
   void With(rego::Expr& expr);
+  bool NamesBuiltin(const rego::Term& term) const;
   void Head(rego::Rule& rule);
   void Fail(const Location& at, std::string message);
 
   Arena& arena_;
+  const Registry& builtins_;
   const Globals& globals_;
   std::deque<Variable>& variables_;
   std::vector<Diagnostic>& errors_;
@@ -75,6 +83,8 @@ class NameResolver {
 bool IsAssignment(const Expr& expr);
 // A call of the operator eq: `x = y`.
 bool IsUnification(const Expr& expr);
+// print(…): its operands are evaluated apart from each other, and may be undefined.
+bool IsPrint(const Expr& expr);
 // The name of a built-in that a call names, "io.jwt.decode"; empty where the callee is a rule's.
 std::string_view BuiltinName(const Term& callee, Arena& arena);
 

@@ -187,6 +187,49 @@ void CheckHead(const Orderer& orderer, const Rule& rule, const VarSet& arguments
   }
 }
 
+// What print() shows must be bound by the expressions before it.
+void CheckPrints(const Orderer& orderer, Body body, VarSet safe, const RuleInfo& info,
+                 std::vector<Diagnostic>& errors) {
+  for (const Expr* expr : body) {
+    if (IsPrint(*expr)) {
+      for (const Term* term : expr->terms.subspan(1)) {
+        VarSet open;
+        CollectVars(*term, open);
+        open.Remove(safe);
+        open.ForEach([&](uint32_t id) {
+          std::string_view name = info.variables[id].name;
+          errors.push_back({.code = "rego_compile_error",
+                            .message = fmt::format("var {} is undeclared",
+                                                   name.starts_with('$') ? "_" : name),
+                            .file = info.module->file,
+                            .at = term->at,
+                            .details = {}});
+        });
+      }
+    }
+    VarSet inside = safe;
+    if (expr->kind == ExprKind::kEvery) {
+      for (const Term* term : expr->terms.first(2)) {
+        if (term != nullptr) CollectVars(*term, inside);
+      }
+    }
+    auto closures = [&](auto& self, const Term& term) -> void {
+      if (term.kind == TermKind::kArrayComprehension || term.kind == TermKind::kSetComprehension ||
+          term.kind == TermKind::kObjectComprehension) {
+        return CheckPrints(orderer, term.body, inside, info, errors);
+      }
+      for (const Term* item : term.items) self(self, *item);
+    };
+    if (expr->term != nullptr) closures(closures, *expr->term);
+    for (const Term* term : expr->terms) {
+      if (term != nullptr) closures(closures, *term);
+    }
+    CheckPrints(orderer, expr->lhs, inside, info, errors);
+    CheckPrints(orderer, expr->rhs, inside, info, errors);
+    safe.Add(orderer.Outputs(*expr, safe));
+  }
+}
+
 }  // namespace
 
 bool TreeNode::is_function() const {
@@ -263,7 +306,7 @@ void ResolveModules(std::vector<std::unique_ptr<Module>> modules, const ResolveO
         info.kind = RuleKind::kPartialSet;
       }
       node->rules.push_back(&info);
-      NameResolver(out.arena, globals, info.variables, errors, module->file).Rule(*rule);
+      NameResolver(out.arena, *out.builtins, globals, info.variables, errors, module->file).Rule(*rule);
     }
   }
 }
@@ -302,6 +345,11 @@ void OrderBodies(Resolution& policy, std::vector<Diagnostic>& errors) {
   }
   if (errors.size() != before) return;
   for (Work& work : all) {
+    for (Rule* rule = work.info->rule; rule != nullptr; rule = rule->else_rule)
+      CheckPrints(orderer, rule->body, work.arguments, *work.info, errors);
+  }
+  if (errors.size() != before) return;
+  for (Work& work : all) {
     const UnsafeReport report(work.info->variables, work.info->module->file, work.scope);
     for (Rule* rule = work.info->rule; rule != nullptr; rule = rule->else_rule) {
       std::vector<Orderer::Unsafe> unsafe;
@@ -333,7 +381,7 @@ void ResolveQuery(const Resolution& policy, std::unique_ptr<Query> query,
     }
   }
   AddImports(arena, out.query->imports, globals);
-  NameResolver(arena, globals, out.variables, errors, "").QueryBody(out.query->body);
+  NameResolver(arena, *policy.builtins, globals, out.variables, errors, "").QueryBody(out.query->body);
 }
 
 void OrderQuery(const Resolution& policy, ResolvedQuery& query, std::vector<Diagnostic>& errors) {

@@ -151,6 +151,7 @@ void ClosureVars(const Term& term, VarSet& out) {
 
 // The variables in the closures of an expression.
 void ClosureVars(const Expr& expr, VarSet& out) {
+  if (IsPrint(expr)) CollectVars(expr, out, {.closures = true});
   if (expr.term != nullptr) ClosureVars(*expr.term, out);
   for (const Term* term : expr.terms) {
     if (term != nullptr) ClosureVars(*term, out);
@@ -212,6 +213,7 @@ void CollectVars(const Expr& expr, VarSet& out, const VarsOptions& options) {
   switch (expr.kind) {
     case ExprKind::kTerm: CollectVars(*expr.term, out, options); break;
     case ExprKind::kCall:
+      if (IsPrint(expr) && !options.closures) break;
       for (const Term* term : expr.terms.subspan(1)) CollectVars(*term, out, options);
       break;
     case ExprKind::kSome: break;
@@ -384,7 +386,7 @@ void Orderer::OutputsOfUnit(const Expr& expr, const VarSet& safe, VarSet& out) c
 
 VarSet Orderer::Outputs(const Expr& expr, const VarSet& safe) const {
   VarSet none;
-  if (expr.negated || expr.kind == ExprKind::kNot) return none;
+  if (expr.negated || expr.kind == ExprKind::kNot || IsPrint(expr)) return none;
   for (const With& with : expr.with) {
     VarSet vars;
     CollectVars(*with.value, vars);
