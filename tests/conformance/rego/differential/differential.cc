@@ -5,8 +5,9 @@
 //   rego_differential --serve                     a question a line on standard input, an answer a
 //                                                 line on standard output
 //
-// An answer is {"rows": [{name: value}]}, {"error": "code: message"} or {"compile": ["file:row:
-// code: message"]}; in values a set is {"$set": [...]}, an object whose keys are not all strings
+// An answer is {"rows": [{name: value}]}, {"error": "file:row: code: message"} or {"compile":
+// ["file:row: code: message"]}; in values a set is {"$set": [...]}, an object whose keys are not
+// all strings
 // {"$object": [[key, value], ...]}.
 
 #include <fmt/format.h>
@@ -108,9 +109,7 @@ Value Answer(const Value& question, Arena& arena) {
   options.limits.time = std::chrono::seconds(60);
   auto results = (*query)->Evaluate(options, arena);
   if (!results) {
-    return MapBuilder(arena)
-        .Add("error", Value::String(arena, results.error().id() + ": " + results.error().message()))
-        .Finish();
+    return MapBuilder(arena).Add("error", Value::String(arena, results.error().message())).Finish();
   }
   std::vector<Value> rows;
   for (const ResultRow& row : results->rows) {

@@ -40,7 +40,7 @@ func (c *Case) Question() *Question {
 // An Answer is rows of bindings (values tagged: see Tagged), or an error of the evaluation, or what the compiler reports.
 type Answer struct {
 	Rows    []any    `json:"rows,omitempty"`
-	Error   string   `json:"error,omitempty"`   // "code: message"
+	Error   string   `json:"error,omitempty"`   // "module:row: code: message"
 	Compile []string `json:"compile,omitempty"` // "module:row: code: message"
 	Lost    string   `json:"lost,omitempty"`    // no answer: out of time, crashed
 }
@@ -167,9 +167,6 @@ func Ask(q *Question) (answer *Answer) {
 		return &Answer{Lost: "out of time"}
 	}
 	if err != nil {
-		if e, ok := err.(*topdown.Error); ok {
-			return &Answer{Error: e.Code + ": " + e.Message}
-		}
 		return &Answer{Error: err.Error()}
 	}
 	answer = &Answer{Rows: []any{}}
