@@ -1,0 +1,3 @@
+module bulwark/tests/gatekeeper/record
+
+go 1.24
