@@ -11,7 +11,7 @@ using Family = std::span<const Builtin> (*)();
 constexpr Family kFamilies[] = {
     OperatorBuiltins, NumberBuiltins, AggregateBuiltins, ObjectBuiltins, StringBuiltins,
     TypeBuiltins,     RegexBuiltins,  GlobBuiltins,      UnitBuiltins,   NetBuiltins,
-    TimeBuiltins,     CryptoBuiltins, TokenBuiltins,
+    TimeBuiltins,     CryptoBuiltins, TokenBuiltins,     EffectBuiltins,
 };
 
 }  // namespace
