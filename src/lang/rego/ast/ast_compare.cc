@@ -314,8 +314,8 @@ size_t DropEqualItems(std::span<Term*> items) {
   seen.reserve(items.size());
   for (Term* item : items) {
     const auto [begin, end] = seen.equal_range(TermHash(*item));
-    const bool found =
-        std::any_of(begin, end, [&](const auto& other) { return TermsEqual(*other.second, *item); });
+    const bool found = std::any_of(
+        begin, end, [&](const auto& other) { return TermsEqual(*other.second, *item); });
     if (found) continue;
     seen.emplace(TermHash(*item), item);
     items[kept++] = item;

@@ -69,7 +69,8 @@ Value AnnotationsJson(const Annotations& annotations, Arena& arena) {
       MapBuilder map(arena);
       if (!value["unknowns"].empty()) {
         std::vector<Value> unknowns;
-        for (const Value& ref : value["unknowns"].items()) unknowns.push_back(PathTerms(ref, arena));
+        for (const Value& ref : value["unknowns"].items())
+          unknowns.push_back(PathTerms(ref, arena));
         map.Add("unknowns", Value::Array(arena, unknowns));
       }
       if (value.Find("mask_rule") != nullptr) {

@@ -506,8 +506,7 @@ bool Parser::ParseHead(bool is_default, Head& head, bool& contains) {
       Scan();
       head.value = ParseInfix(true);
       if (head.value == nullptr) {
-        UnexpectedText("expected rule value term (e.g., " + name() +
-                       "[<nil>] = <VALUE> { ... })");
+        UnexpectedText("expected rule value term (e.g., " + name() + "[<nil>] = <VALUE> { ... })");
       }
       break;
     case Tok::kAssign:
