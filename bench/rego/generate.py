@@ -162,7 +162,7 @@ for m in range(100):
         text += (f'allow if {{\n\tinput.method == "{["GET", "POST", "PUT", "DELETE"][i % 4]}"\n\tinput.path == ["api", "v1", "resource-{i}"]\n'
                  f'\t"role-{i % 50}" in input.roles\n}}\n\n')
         text += (f'deny contains "policy {i}" if {{\n\tsome container in input.pod.spec.containers\n\tcontainer.name == "c{i % 7}"\n'
-                 f'\tendswith(container.image, "{":1.4" if i % 97 == 0 else f"-{i}:latest"}")\n}}\n\n')
+                 f'\tendswith(container.image, "{"" if i % 50 == 0 else f"-{i}:latest"}")\n}}\n\n')
     path = os.path.join(out, f"bundle-{m}.rego")
     with open(path, "w") as file:
         file.write(text)
