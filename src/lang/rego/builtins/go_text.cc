@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "formats/json.h"
 #include "lang/rego/builtins/number.h"
 #include "lang/rego/builtins/support.h"
 
@@ -564,7 +565,7 @@ void AppendGoJsonString(std::string& out, std::string_view text) {
   out += '"';
 }
 
-void AppendGoJson(std::string& out, const Value& value) {
+void AppendGoJson(std::string& out, const Value& value, bool plain_numbers) {
   if (value.IsMap()) {
     std::vector<std::pair<std::string, const Value*>> members;
     for (const Value::Entry& entry : value.entries()) {
@@ -581,7 +582,7 @@ void AppendGoJson(std::string& out, const Value& value) {
       first = false;
       AppendGoJsonString(out, key);
       out += ':';
-      AppendGoJson(out, *member);
+      AppendGoJson(out, *member, plain_numbers);
     }
     out += '}';
   } else if (value.IsArray() || value.IsSet()) {
@@ -590,11 +591,13 @@ void AppendGoJson(std::string& out, const Value& value) {
     for (const Value& item : value.items()) {
       if (!first) out += ',';
       first = false;
-      AppendGoJson(out, item);
+      AppendGoJson(out, item, plain_numbers);
     }
     out += ']';
   } else if (value.IsString()) {
     AppendGoJsonString(out, value.AsString());
+  } else if (value.IsNumber() && plain_numbers) {
+    AppendJsonDouble(out, value.ToDouble());
   } else if (value.IsNumber()) {
     AppendNumber(out, value);
   } else {
@@ -604,9 +607,9 @@ void AppendGoJson(std::string& out, const Value& value) {
 
 }  // namespace
 
-std::string GoJson(const Value& value) {
+std::string GoJson(const Value& value, bool plain_numbers) {
   std::string out;
-  AppendGoJson(out, value);
+  AppendGoJson(out, value, plain_numbers);
   return out;
 }
 

@@ -56,7 +56,8 @@ struct GoUrl {
 
 // encoding/json's Marshal of what a value is in JSON: keys sorted, < > & and the line separators
 // escaped, sets as arrays, keys that are no strings as the text of their JSON.
-std::string GoJson(const Value& value);
+// `plain_numbers`: every number as a float64 spells it, so that equal ones look equal.
+std::string GoJson(const Value& value, bool plain_numbers = false);
 
 // url.QueryEscape
 std::string GoQueryEscape(std::string_view text);
