@@ -131,8 +131,8 @@ for (let i = 0; i < 180; i++) {
 
 export const runs = Array.from({ length: 40 }, (_, i) => ({ id: hex(12), cluster: clusters[i % 4].id, state: i === 7 ? 'failed' : 'succeeded', startedAt: ago(i * 6 * 3600 + 300), finishedAt: ago(i * 6 * 3600 + 288), by: i % 3 ? '' : 'user:alice', objects: 1200 + int(300), findings: 900 + int(90), drift: i === 3 ? 2 : 0, score: 60 + int(20), ...(i === 7 && { error: 'connection timed out' }) }));
 export const schedules = [
-  { id: 's1', name: 'Nightly', feature: 'posture', cron: '0 2 * * *', timeZone: 'Europe/Berlin', cluster: '', enabled: true, lastRun: ago(14400), nextRun: ago(-60000), lastResult: '4 clusters, 12 findings opened, 9 closed' },
-  { id: 's2', name: '华东集群每小时巡检', feature: 'posture', cron: '0 * * * *', timeZone: 'Asia/Shanghai', cluster: clusters[1].id, enabled: false, lastRun: ago(99999), nextRun: '', lastResult: 'connection timed out' },
+  { id: 's1', name: 'Nightly', feature: 'posture', cron: '0 2 * * *', timeZone: 'Europe/Berlin', cluster: '', enabled: true, lastRun: ago(14400), nextRun: ago(-60000), lastResult: { ok: true, text: '4 clusters, 12 findings opened, 9 closed', milliseconds: 5120 } },
+  { id: 's2', name: '华东集群每小时巡检', feature: 'posture', cron: '0 * * * *', timeZone: 'Asia/Shanghai', cluster: clusters[1].id, enabled: false, lastRun: ago(99999), nextRun: '', lastResult: { ok: false, text: 'connection timed out', error: 'kube.away', milliseconds: 30010 } },
 ];
 export const trend = Array.from({ length: 90 }, (_, i) => {
   const n = 89 - i;

@@ -25,85 +25,17 @@
 #include "base/text.h"
 #include "formats/json.h"
 #include "net/http_client.h"
+#include "tests/e2e/server_caller.h"
 
 namespace bulwark {
 namespace {
 
+using test::Caller;
+using test::Folder;
+using test::kPassword;
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-constexpr std::string_view kPassword = "quiet otter folds seven maps";
-
-class Folder {
- public:
-  Folder() {
-    char name[] = "/tmp/bulwark-server-XXXXXX";
-    path_ = ::mkdtemp(name);
-  }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
-ServerOptions OptionsIn(const std::string& folder) {
-  ServerOptions options;
-  options.data_folder = folder;
-  options.version = "test";
-  options.console_listen = {"127.0.0.1:0"};
-  options.webhook_listen = {"127.0.0.1:0"};
-  options.agent_listen = {"127.0.0.1:0"};
-  options.requests_per_second = 100'000;
-  return options;
-}
-
-// A browser or program in front of the server.
-struct Caller {
-  std::string base;
-  std::shared_ptr<const net::HttpClient> http;
-  std::string token, cookie, csrf, origin;
-
-  net::HttpResponse Send(const std::string& method, const std::string& path, std::string body = {},
-                         net::HttpHeaders headers = {}) const {
-    net::HttpRequest request{.method = method, .url = base + path};
-    if (!body.empty() && !std::any_of(headers.begin(), headers.end(),
-                                      [](const auto& h) { return h.first == "Content-Type"; })) {
-      headers.emplace_back("Content-Type",
-                           method == "PATCH" ? "application/merge-patch+json" : "application/json");
-    }
-    request.body = std::move(body);
-    request.headers = std::move(headers);
-    if (!token.empty()) request.headers.emplace_back("Authorization", "Bearer " + token);
-    if (!cookie.empty()) request.headers.emplace_back("Cookie", cookie);
-    if (!csrf.empty()) request.headers.emplace_back("X-CSRF-Token", csrf);
-    if (!origin.empty()) request.headers.emplace_back("Origin", origin);
-    auto answer = http->Send(std::move(request));
-    if (!answer) {
-      net::HttpResponse none;
-      none.body = answer.error().ToString();
-      return none;
-    }
-    return std::move(*answer);
-  }
-  // Sends and notes the session that the answer sets.
-  net::HttpResponse LogIn(std::string_view name, std::string_view password) {
-    net::HttpResponse answer =
-        Send("POST", "/api/v1/session",
-             fmt::format(R"({{"method":"password","name":"{}","password":"{}"}})", name, password));
-    for (const auto& [header, value] : answer.headers) {
-      if (header == "set-cookie") cookie = std::string(Split(value, ';').front());
-    }
-    Arena arena;
-    auto body = ParseJson(answer.body, arena);
-    if (body) csrf = body->StringAt("csrfToken");
-    return answer;
-  }
-};
 
 class ServerTest : public ::testing::Test {
  protected:
@@ -125,13 +57,15 @@ class ServerTest : public ::testing::Test {
     admin_->csrf.clear();
     ASSERT_EQ(admin_->LogIn("admin", kPassword).status, 200);
   }
+  // Whatever a test asks for: answers are what their routes state.
+  void TearDown() override { EXPECT_THAT(wrong_.Take(), ::testing::IsEmpty()); }
   static void TearDownTestSuite() {
     delete admin_;
     server_.reset();
     delete folder_;
   }
   static void Start() {
-    auto started = Server::Start(OptionsIn(folder_->path()));
+    auto started = Server::Start(test::OptionsIn(folder_->path(), &wrong_));
     ASSERT_TRUE(started) << started.error().ToString();
     server_ = std::move(*started);
   }
@@ -192,11 +126,13 @@ class ServerTest : public ::testing::Test {
     return out;
   }
 
+  static test::WrongAnswers wrong_;
   static Folder* folder_;
   static std::unique_ptr<Server> server_;
   static Caller* admin_;
 };
 
+test::WrongAnswers ServerTest::wrong_;
 Folder* ServerTest::folder_ = nullptr;
 std::unique_ptr<Server> ServerTest::server_;
 Caller* ServerTest::admin_ = nullptr;
@@ -229,6 +165,19 @@ TEST_F(ServerTest, WhatIsPublicIsNoMoreThanItMustBe) {
                                                     "getSession", "listLogInMethods", "startOidc",
                                                     "finishOidc"))
       << "what is public is a decision: change this list with it";
+}
+
+// docs/reference/openapi.json is what the server says, and what the console's types are made of
+// (npm run types). With BW_UPDATE_GOLDEN=1 in the environment it is written anew: read the
+// difference.
+TEST_F(ServerTest, TheReferenceHasTheDocument) {
+  const std::string path = BULWARK_SOURCE_DIR "/docs/reference/openapi.json";
+  Arena arena;
+  auto document = ParseJson(admin_->Send("GET", "/api/v1/openapi.json").body, arena);
+  ASSERT_TRUE(document);
+  std::string text = ToJson(*document, {.indent = 1}) + "\n";
+  if (std::getenv("BW_UPDATE_GOLDEN") != nullptr) ASSERT_TRUE(WriteFileAtomic(path, text, 0644));
+  EXPECT_TRUE(ReadFile(path).value_or("") == text) << "BW_UPDATE_GOLDEN=1 rewrites " << path;
 }
 
 // For every built-in role: each route answers 403 or 404 exactly where the role has no permission.
@@ -436,7 +385,7 @@ TEST_F(ServerTest, ARestartKeepsEverythingAndABackupRestores) {
   EXPECT_FALSE(RestoreBackup(backup, elsewhere.path(), "")) << "without the master key";
   auto restored = RestoreBackup(backup, elsewhere.path(), folder_->path() + "/master.key");
   ASSERT_TRUE(restored) << restored.error().ToString();
-  auto second = Server::Start(OptionsIn(elsewhere.path()));
+  auto second = Server::Start(test::OptionsIn(elsewhere.path()));
   ASSERT_TRUE(second) << second.error().ToString();
   EXPECT_FALSE((*second)->first_password());
   net::HttpOptions options;
@@ -469,7 +418,7 @@ TEST_F(ServerTest, TheFolderIsNobodyElses) {
   EXPECT_FALSE(std::filesystem::exists(folder_->path() + "/first-password"))
       << "it was changed, and must go";
   // The same folder serves one server at a time.
-  auto twice = Server::Start(OptionsIn(folder_->path()));
+  auto twice = Server::Start(test::OptionsIn(folder_->path()));
   ASSERT_FALSE(twice);
   EXPECT_EQ(twice.error().id(), "store.locked");
 }

@@ -14,7 +14,7 @@ void AddConfigKinds(Services& services, Feature& posture) {
                    .noun = "schedules",
                    .fields = {"feature", "cron", "timeZone", "cluster", "enabled"},
                    .make = [](std::string_view name, const Value& spec, const Value& old,
-                              Arena& arena) -> Result<Value> {
+                              Arena& arena, const ConfigActor&) -> Result<Value> {
                      BW_TRY(CronSchedule::Parse(spec.StringAt("cron")));
                      if (spec.StringAt("feature").empty())
                        return Error(Code::kInvalid, "schedule.feature", "feature is missing");

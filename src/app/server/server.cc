@@ -185,11 +185,18 @@ Result<> Server::State::AddFeatures() {
   auto record_access = [this](const api::Request& r, const api::Route& route, int status) {
     pipeline->Offer("access", AccessEvent(r, route, status));
   };
+  std::function<void(const api::Route&, const std::string&)> wrong_answer;
+  if (options.on_wrong_answer) {
+    wrong_answer = [this](const api::Route& route, const std::string& what) {
+      options.on_wrong_answer(route.id, what);
+    };
+  }
   api =
       std::make_unique<api::Api>(*state, catalog, metrics,
                                  api::ApiOptions{.requests_per_second = options.requests_per_second,
                                                  .public_url = options.public_url,
-                                                 .on_access = record_access});
+                                                 .on_access = record_access,
+                                                 .on_wrong_answer = wrong_answer});
   InventoryOptions watching;
   if (options.guard_clusters) watching.guard = guard;
   inventory = std::make_unique<Inventory>(*state, *pipeline, *vault, metrics, watching);
@@ -225,7 +232,8 @@ Result<> Server::State::AddFeatures() {
   };
   features.push_back(
       BW_TRY(posture::MakePosture(*services, {.check_folders = options.check_folders,
-                                              .others_may_approve = others_may_approve})));
+                                              .others_may_approve = others_may_approve,
+                                              .other_checks = node::NodeChecks()})));
   Feature& posture = *features.back();
   if (options.webhook_url.empty() && !options.webhook_listen.empty()) {
     // Where it listens, under the first of the server's names.
@@ -248,7 +256,16 @@ Result<> Server::State::AddFeatures() {
   }
   features.push_back(BW_TRY(audit::MakeAudit(*services, std::move(hear))));
   audit = features.back().get();
-  features.push_back(BW_TRY(node::MakeNode(*services, *link)));
+  node::NodeOptions nodes{
+      .assessed = [&posture](const Asset& asset,
+                             std::span<const node::NodeAssessment> all) -> Result<> {
+        std::vector<posture::OtherAssessment> judged;
+        for (const node::NodeAssessment& a : all) {
+          judged.push_back({a.check, a.status, a.path, a.value, a.error});
+        }
+        return posture::TakeAssessments(posture, asset, judged);
+      }};
+  features.push_back(BW_TRY(node::MakeNode(*services, *link, std::move(nodes))));
   sinks = std::make_unique<notify::Sinks>(
       *state, *pipeline, *vault, catalog, metrics,
       notify::SinkOptions{.spool_folder = options.data_folder + "/spool/sinks",
@@ -271,6 +288,10 @@ Result<> Server::State::AddFeatures() {
   system.settings_changed = [&posture] { posture::ExceptionSettingsChanged(posture); };
   system.render_finding = [&posture](const Value& record, Language language, Arena& arena) {
     return posture::RenderFinding(posture::ChecksOf(posture), record, language, false, arena);
+  };
+  system.trend = [this](const api::Principal& who, const std::string& cluster,
+                        const std::string& ns, Arena& arena) {
+    return posture::TrendPoints(*state, who, {.cluster = cluster, .ns = ns}, NowUs(), arena);
   };
   system.render_alert = [this](const Value& record, Language language, Arena& arena) {
     return audit::RenderAlert(catalog, record, language, arena);

@@ -17,6 +17,7 @@
 // state.db, events/, master.key, ca.crt, first-password until it is changed.
 // Thread-safe.
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -60,6 +61,8 @@ struct ServerOptions {
   int workers = 8;
   int requests_per_second = 50;  // of one principal or address; bursts of four times that
   uint64_t max_event_bytes = uint64_t{20} << 30;
+  // For tests: told of every answer that is not what its route states (api::ApiOptions).
+  std::function<void(const std::string& route, const std::string& what)> on_wrong_answer;
 };
 
 class Server {

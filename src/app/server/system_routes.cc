@@ -9,6 +9,7 @@
 
 #include "app/server/backup.h"
 #include "app/server/support.h"
+#include "app/server/system_schemas.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -42,14 +43,6 @@ constexpr Kept kEventDays[] = {{"audit", 30},      {"kubernetes", 30}, {"finding
 constexpr Kept kRecordDays[] = {
     {"closedFindings", 90}, {"runs", 90}, {"resolvedAlerts", 180}, {"trends", 400}};
 
-constexpr std::string_view kSettingsSchema =
-    R"({"type":"object","additionalProperties":false,"properties":{
-  "retention":{"type":"object","additionalProperties":{"type":"integer","minimum":0,"maximum":36500},
-    "description":"Days that events of a kind, and records, are kept; 0: for ever"},
-  "maxEventBytes":{"type":"integer","minimum":67108864},
-  "ownerExceptions":{"type":"array","items":{"type":"string"},
-    "description":"Checks that objects may except themselves from by annotation; globs"}}})";
-
 uint64_t ResidentBytes() {
   auto text = ReadFile("/proc/self/statm");
   if (!text) return 0;
@@ -71,9 +64,10 @@ class System {
 
   Result<> AddAll() {
     BW_TRY(services_.state.Define({.name = std::string(kSettings), .version = 1}));
+    AddSystemSchemas(services_.api);
     Add(
         "GET", "/healthz", "healthz", "Whether the process runs", api::kPublic,
-        [](Request&) -> Result<Response> { return Plain("ok\n"); }, {}, "text/plain");
+        [](Request&) -> Result<Response> { return Plain("ok\n"); }, {}, "", "text/plain");
     Add(
         "GET", "/readyz", "readyz", "Whether the server can serve", api::kPublic,
         [this](Request&) -> Result<Response> {
@@ -81,7 +75,7 @@ class System {
           BW_TRY(services_.events.Get("none"));
           return Plain("ok\n");
         },
-        {}, "text/plain");
+        {}, "", "text/plain");
     Add(
         "GET", "/metrics", "metrics", "Metrics in Prometheus' text format", "system.read",
         [this](Request&) -> Result<Response> {
@@ -89,26 +83,32 @@ class System {
           response.content_type = "text/plain; version=0.0.4; charset=utf-8";
           return response;
         },
-        {}, "text/plain");
-    Add("GET", "/api/v1/system", "getSystem", "The server itself", "system.read",
-        [this](Request& r) { return About(r); });
-    Add("GET", "/api/v1/settings", "getSettings", "Settings", "settings.read",
-        [this](Request& r) { return Settings(r); });
+        {}, "", "text/plain");
+    Add(
+        "GET", "/api/v1/system", "getSystem", "The server itself", "system.read",
+        [this](Request& r) { return About(r); }, {}, "System");
+    Add(
+        "GET", "/api/v1/settings", "getSettings", "Settings", "settings.read",
+        [this](Request& r) { return Settings(r); }, {}, "Settings");
     services_.api.Add({.method = "PATCH",
                        .path = "/api/v1/settings",
                        .id = "patchSettings",
                        .tag = "system",
                        .summary = "Change settings (JSON merge patch)",
                        .permission = "settings.write",
-                       .request = std::string(kSettingsSchema),
-                       .response = R"({"type":"object"})",
+                       .request = "SettingsPatch",
+                       .response = "Settings",
                        .handler = [this](Request& r) { return Patch(r); }});
-    Add("GET", "/api/v1/overview", "getOverview", "Everything at a glance", "findings.read",
+    Add(
+        "GET", "/api/v1/overview", "getOverview", "Everything at a glance", "findings.read",
         [this](Request& r) { return Overview(r); },
-        {{.name = "cluster", .description = "Its id; all where absent"}});
-    Add("GET", "/api/v1/config", "exportConfig", "All settings as objects", "settings.read",
+        {{.name = "cluster", .description = "Its id; all where absent"},
+         {.name = "namespace", .description = "Its name; all where absent"}},
+        "Overview");
+    Add(
+        "GET", "/api/v1/config", "exportConfig", "All settings as objects", "settings.read",
         [this](Request& r) { return ExportConfig(r); },
-        {{.name = "kinds", .description = "Comma between; all where absent"}});
+        {{.name = "kinds", .description = "Comma between; all where absent"}}, "ConfigObjects");
     services_.api.Add(
         {.method = "POST",
          .path = "/api/v1/config",
@@ -124,7 +124,7 @@ class System {
                          .schema = R"({"type":"boolean"})"}},
          .request = R"({"type":"object","required":["items"],"properties":{"items":{
                          "type":"array","maxItems":10000,"items":{"type":"object"}}}})",
-         .response = R"({"type":"object"})",
+         .response = "ConfigChanges",
          .max_body_bytes = size_t{16} << 20,
          .handler = [this](Request& r) { return ApplyConfig(r); }});
     services_.api.Add({.method = "POST",
@@ -133,13 +133,13 @@ class System {
                        .tag = "system",
                        .summary = "Back up to the server's data folder",
                        .permission = "system.backup",
-                       .response = R"({"type":"object"})",
+                       .response = "Backup",
                        .status = 201,
                        .handler = [this](Request& r) { return BackUp(r); }});
     Add(
         "GET", "/api/v1/system/support", "getSupportBundle",
         "What helps to find out what is wrong; no secrets", "system.backup",
-        [this](Request& r) { return Support(r); }, {}, "application/gzip");
+        [this](Request& r) { return Support(r); }, {}, "", "application/gzip");
     services_.scheduler.Every("retention", "@every 10m",
                               [this](std::stop_token stop) { Forget(stop); });
     return Ok();
@@ -149,7 +149,7 @@ class System {
   // `type` is what it answers with, where that is not JSON.
   void Add(std::string method, std::string path, std::string id, std::string summary,
            std::string_view permission, api::Handler handler,
-           std::vector<api::Parameter> parameters = {}, std::string type = {}) {
+           std::vector<api::Parameter> parameters, std::string response, std::string type = {}) {
     std::vector<std::string> types;
     if (!type.empty()) types.push_back(std::move(type));
     services_.api.Add({.method = std::move(method),
@@ -159,7 +159,7 @@ class System {
                        .summary = std::move(summary),
                        .permission = std::string(permission),
                        .parameters = std::move(parameters),
-                       .response = types.empty() ? R"({"type":"object"})" : "",
+                       .response = std::move(response),
                        .types = types,
                        .handler = std::move(handler)});
   }
@@ -328,10 +328,19 @@ class System {
 
   // --- Overview
 
+  // What the overview is of; "" is all.
+  struct Part {
+    std::string cluster, ns;
+    void Narrow(std::vector<store::Query>& all) const {
+      if (!cluster.empty()) all.push_back(store::Query::Exactly("cluster", cluster));
+      if (!ns.empty()) all.push_back(store::Query::Exactly("ns", ns));
+    }
+  };
+
   // The worst of a collection, as people read them.
   Result<std::vector<Value>> Worst(
       const Request& r, std::string_view collection, std::string_view permission,
-      std::string_view text, std::string_view cluster, std::string_view sort, int limit,
+      std::string_view text, const Part& part, std::string_view sort, int limit,
       const std::function<Value(const Value&, Language, Arena&)>& render) {
     std::vector<Value> out;
     auto visible = r.principal.Visible(permission);
@@ -339,7 +348,7 @@ class System {
     if (!visible || fields == nullptr) return out;
     store::Query query = BW_TRY(store::ParseQuery(text, *fields, "", r.now_us));
     std::vector<store::Query> all = {std::move(query), std::move(*visible)};
-    if (!cluster.empty()) all.push_back(store::Query::Equals("cluster", std::string(cluster)));
+    part.Narrow(all);
     store::ListPage page = BW_TRY(services_.state.List(
         collection,
         {.filter = store::Query::And(std::move(all)), .sort = std::string(sort), .limit = limit}));
@@ -352,7 +361,7 @@ class System {
 
   Result<uint64_t> CountVisible(const Request& r, std::string_view collection,
                                 std::string_view permission, std::string_view text,
-                                const std::string& cluster) {
+                                const Part& part) {
     auto visible = r.principal.Visible(permission);
     const auto* fields = services_.state.Fields(collection);
     if (!visible || fields == nullptr) return uint64_t{0};
@@ -360,13 +369,15 @@ class System {
       BW_TRY(store::ParseQuery(text, *fields, "", r.now_us)),
       std::move(*visible)
     };
-    if (!cluster.empty()) all.push_back(store::Query::Equals("cluster", cluster));
+    part.Narrow(all);
     return services_.state.Count(collection, store::Query::And(std::move(all)));
   }
 
   Result<Response> Overview(Request& r) {
     Arena& arena = *r.arena;
-    std::string cluster = r.Query("cluster").value_or("");
+    const Part part{r.Query("cluster").value_or(""), r.Query("namespace").value_or("")};
+    const Part clusters_only{part.cluster, ""};
+    const std::string& cluster = part.cluster;
     MapBuilder root(arena), severities(arena), counts(arena);
 
     // Scores of the clusters that may be seen as a whole; else of what findings may be seen.
@@ -375,16 +386,20 @@ class System {
     BW_TRY(services_.state.Scan(
         "inspections", store::Query::All(), [&](const store::Record& record) -> Result<> {
           if (!cluster.empty() && record.key != cluster) return Ok();
-          if (!r.principal.May("inspections.read", record.key, "")) return Ok();
+          if (!r.principal.May("inspections.read", record.key, part.ns)) return Ok();
           Arena scratch(1 << 16);
           Value body = BW_TRY(ParseJson(record.body, scratch, {.borrow_text = true}));
+          if (!part.ns.empty()) {
+            body = body["byNamespace"][part.ns];
+            if (body.IsNull()) return Ok();
+          }
           score += body["score"].ToInt().value_or(0);
           ++scored;
           return Ok();
         }));
     if (auto visible = r.principal.Visible("findings.read", true)) {
       std::vector<store::Query> all = {std::move(*visible), store::Query::Equals("status", "open")};
-      if (!cluster.empty()) all.push_back(store::Query::Equals("cluster", cluster));
+      part.Narrow(all);
       auto groups = BW_TRY(
           services_.state.GroupBy("findings", store::Query::And(std::move(all)), {"severity"}, 10));
       for (const store::Group& group : groups) by_severity[group.values[0]] += group.count;
@@ -393,15 +408,17 @@ class System {
       severities.Add(name, Value::Uint(by_severity[std::string(name)]));
     }
     if (scored != 0) root.Add("score", Value::Int(score / scored));
+    std::vector<Value> trend;
+    if (options_.trend) trend = BW_TRY(options_.trend(r.principal, part.cluster, part.ns, arena));
+    root.Add("trend", Value::Array(arena, trend));
     root.Add("bySeverity", severities.Finish());
     root.Add("topRisks",
              Value::Array(arena, BW_TRY(Worst(r, "findings", "findings.read",
-                                              "status:open severity:>=medium", cluster,
+                                              "status:open severity:>=medium", part,
                                               "-severity,-first", 8, options_.render_finding))));
-    root.Add(
-        "topAlerts",
-        Value::Array(arena, BW_TRY(Worst(r, "alerts", "alerts.read", "-state:resolved", cluster,
-                                         "-severity,-last", 8, options_.render_alert))));
+    root.Add("topAlerts",
+             Value::Array(arena, BW_TRY(Worst(r, "alerts", "alerts.read", "-state:resolved", part,
+                                              "-severity,-last", 8, options_.render_alert))));
 
     // Clusters, and what is not covered.
     std::vector<Value> clusters, coverage;
@@ -430,12 +447,12 @@ class System {
     cover("clusters", ready, total,
           {"Clusters that answer and may be read", "可连接且可读取的集群"});
     uint64_t inspected =
-        BW_TRY(CountVisible(r, "inspected", "inspections.read", "workload:true", cluster));
+        BW_TRY(CountVisible(r, "inspected", "inspections.read", "workload:true", part));
     uint64_t workloads = BW_TRY(
-        CountVisible(r, "assets", "assets.read", "class:workload -gone:true -has:owner", cluster));
+        CountVisible(r, "assets", "assets.read", "class:workload -gone:true -has:owner", part));
     cover("workloads", std::min(inspected, workloads), workloads,
           {"Workloads that are inspected", "已巡检的工作负载"});
-    uint64_t agents = BW_TRY(CountVisible(r, "agents", "agents.read", "", cluster));
+    uint64_t agents = BW_TRY(CountVisible(r, "agents", "agents.read", "", clusters_only));
     cover("nodes", agents, nodes, {"Nodes with an agent", "已部署代理的节点"});
     std::vector<std::string> audited;
     uint64_t with_audit = 0;
@@ -455,7 +472,7 @@ class System {
     root.Add("coverage", Value::Array(arena, coverage));
     auto count = [&](std::string_view name, std::string_view collection,
                      std::string_view permission, std::string_view text) -> Result<> {
-      counts.Add(name, Value::Uint(BW_TRY(CountVisible(r, collection, permission, text, cluster))));
+      counts.Add(name, Value::Uint(BW_TRY(CountVisible(r, collection, permission, text, part))));
       return Ok();
     };
     BW_TRY(count("openFindings", "findings", "findings.read", "status:open"));
@@ -491,7 +508,10 @@ class System {
   Result<Response> ApplyConfig(Request& r) {
     bool dry = r.Query("dryRun") == "true", prune = r.Query("prune") == "true";
     Value items = r.body["items"];
-    std::vector<ConfigChange> changes = BW_TRY(services_.config.Plan(items.items(), prune));
+    std::vector<ConfigChange> changes = BW_TRY(services_.config.Plan(
+        items.items(), prune, {.id = r.principal.id, .may = [&](std::string_view permission) {
+                                 return r.principal.May(permission, "", "");
+                               }}));
     std::vector<Value> out;
     for (const ConfigChange& change : changes) {
       const ConfigKind* kind = services_.config.Find(change.kind);

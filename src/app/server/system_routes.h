@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "base/value.h"
 #include "model/text.h"
+#include "platform/api/access.h"
 #include "platform/service/service.h"
 #include "platform/store/state_store.h"
 
@@ -25,6 +26,10 @@ struct SystemOptions {
   std::function<std::vector<std::pair<std::string, std::string>>()> listeners;
   // Findings and alerts as people read them, for the overview.
   std::function<Value(const Value& record, Language, Arena&)> render_finding, render_alert;
+  // The points of the last 30 days, as far as the principal may see; "" is all.
+  std::function<Result<std::vector<Value>>(const api::Principal&, const std::string& cluster,
+                                           const std::string& ns, Arena&)>
+      trend;
   // Queues of features beside the pipeline's: name, queued, dropped.
   struct Queue {
     std::string name;

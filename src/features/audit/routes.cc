@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "crypto/random.h"
 #include "features/audit/routes_rules.h"
+#include "features/audit/schemas.h"
 #include "formats/json.h"
 #include "model/record.h"
 #include "platform/pipeline/event_json.h"
@@ -22,9 +23,6 @@ using store::Query;
 
 namespace {
 
-constexpr std::string_view kObject = R"({"type":"object"})";
-constexpr std::string_view kItems =
-    R"({"type":"object","required":["items"],"properties":{"items":{"type":"array"}}})";
 constexpr std::string_view kAlertDeed =
     R"({"type":"object","additionalProperties":false,"properties":{"comment":{"type":"string","maxLength":4096}}})";
 
@@ -341,7 +339,7 @@ void AddDeed(const ContextPtr& c, std::string name, std::string summary, std::st
               .summary = std::move(summary),
               .permission = "alerts.triage",
               .request = std::move(request),
-              .response = std::string(kObject),
+              .response = "Alert",
               .handler = [c, deed = std::move(deed)](Request& r) -> Result<Response> {
                 BW_TRY(AlertFor(c, r, "alerts.triage"));
                 Alerts::Deed what{.by = r.principal.id,
@@ -473,22 +471,21 @@ void AddEventRoutes(const ContextPtr& c) {
             {.name = "format",
              .description = "csv: all of them",
              .schema = R"({"type":"string","enum":["json","csv"]})"}}),
-      kItems, SearchEvents, {"text/csv"});
+      "EventPage", SearchEvents, {"text/csv"});
   get("/api/v1/events/histogram", "countEvents", "Events over time",
       With({{.name = "buckets", .description = "At most", .schema = std::string(kInteger)}}),
-      kItems, EventHistogram);
+      "EventHistogram", EventHistogram);
   get("/api/v1/events/top", "topEvents", "The most frequent values of a field",
       With({{.name = "field", .description = "Such as user", .required = true},
             {.name = "limit", .description = "At most", .schema = std::string(kInteger)}}),
-      kItems, TopValues);
-  get("/api/v1/events/fields", "eventFields", "The fields that can be asked for", {}, kItems,
+      "EventTop", TopValues);
+  get("/api/v1/events/fields", "eventFields", "The fields that can be asked for", {}, "EventFields",
       FieldList);
   get("/api/v1/events/{id}", "getEvent", "An event",
-      {{.name = "lang", .description = "en or zh-CN"}}, kObject, GetEvent);
+      {{.name = "lang", .description = "en or zh-CN"}}, "Event", GetEvent);
 }
 
 void AddAlertRoutes(const ContextPtr& c) {
-  c->api.AddSchema("Alert", std::string(kObject));
   c->api.AddCollection(
       {.path = "/api/v1/alerts",
        .collection = std::string(Alerts::kCollection),
@@ -538,10 +535,9 @@ void AddAlertRoutes(const ContextPtr& c) {
        .permission = "alerts.triage",
        .request =
            R"({"type":"object","additionalProperties":false,"required":["reason","expires"],"properties":{"reason":{"type":"string","minLength":1,"maxLength":2000},"expires":{"type":"string","format":"date-time"},"match":{"type":"object","additionalProperties":{"type":"string","minLength":1,"maxLength":500}}}})",
-       .response = std::string(kObject),
+       .response = "Suppression",
        .status = 201,
        .handler = [c](Request& r) { return ExceptAlert(c, r); }});
-  c->api.AddSchema("Suppression", std::string(kObject));
   c->api.AddCollection({.path = "/api/v1/suppressions",
                         .collection = "suppressions",
                         .tag = "suppressions",
@@ -577,6 +573,7 @@ void AddAlertRoutes(const ContextPtr& c) {
 }  // namespace
 
 void AddAuditRoutes(const ContextPtr& context) {
+  AddAuditSchemas(context->api);
   AddEventRoutes(context);
   AddAlertRoutes(context);
   AddRuleRoutes(context);

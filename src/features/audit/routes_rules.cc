@@ -20,7 +20,6 @@ namespace {
 
 using ContextPtr = std::shared_ptr<RouteContext>;
 
-constexpr std::string_view kObject = R"({"type":"object"})";
 constexpr uint64_t kMaxTrialEvents = 100'000;
 
 Value Texts(const std::vector<std::string>& all, Arena& arena) {
@@ -215,7 +214,7 @@ void AddRuleRoutes(const ContextPtr& c) {
               .summary = "Detection rules",
               .permission = "rules.read",
               .parameters = {{.name = "lang", .description = "en or zh-CN"}},
-              .response = std::string(kObject),
+              .response = "RuleList",
               .handler = [c](Request& r) -> Result<Response> {
                 std::string out = R"({"items":[)";
                 Arena arena(64 * 1024);
@@ -232,7 +231,7 @@ void AddRuleRoutes(const ContextPtr& c) {
               .summary = "A detection rule",
               .permission = "rules.read",
               .parameters = {{.name = "lang", .description = "en or zh-CN"}},
-              .response = std::string(kObject),
+              .response = "Rule",
               .handler = [c](Request& r) -> Result<Response> {
                 const detect::EventRule* rule = c->detection.rules().Find(r.Param("id"));
                 if (rule == nullptr) return NoRule();
@@ -248,7 +247,7 @@ void AddRuleRoutes(const ContextPtr& c) {
        .permission = "rules.write",
        .request =
            R"({"type":"object","additionalProperties":false,"properties":{"enabled":{"type":["boolean","null"]},"severity":{"type":["string","null"],"enum":["critical","high","medium","low","info",null]},"learn":{"type":["string","null"]}}})",
-       .response = std::string(kObject),
+       .response = "Rule",
        .handler = [c](Request& r) { return PatchRule(c, r); }});
   c->api.Add(
       {.method = "POST",
@@ -259,13 +258,12 @@ void AddRuleRoutes(const ContextPtr& c) {
        .permission = "rules.read",
        .request =
            R"({"type":"object","additionalProperties":false,"required":["rule"],"properties":{"rule":{"type":["object","string"]},"since":{"type":"string"}}})",
-       .response = std::string(kObject),
+       .response = "RuleTrial",
        .audited = false,
        .handler = [c](Request& r) { return TestRule(c, r); }});
 }
 
 void AddSourceRoutes(const ContextPtr& c) {
-  c->api.AddSchema("AuditSource", std::string(kObject));
   c->api.AddCollection(
       {.path = "/api/v1/audit-sources",
        .collection = std::string(AuditWebhook::kCollection),
@@ -287,7 +285,7 @@ void AddSourceRoutes(const ContextPtr& c) {
        .permission = "settings.write",
        .request =
            R"({"type":"object","additionalProperties":false,"required":["cluster"],"properties":{"cluster":{"type":"string","minLength":1,"maxLength":200},"name":{"type":"string","maxLength":200},"certificateNames":{"type":"array","maxItems":20,"items":{"type":"string","minLength":1,"maxLength":200}}}})",
-       .response = std::string(kObject),
+       .response = "MadeAuditSource",
        .status = 201,
        .handler = [c](Request& r) -> Result<Response> {
          AuditWebhook::NewSource source{.name = std::string(r.body.StringAt("name")),

@@ -38,7 +38,7 @@ constexpr std::string_view kReportSchema = R"({
 class NodeFeature final : public Feature {
  public:
   NodeFeature(Services& services, link::LinkServer& link, NodeOptions options)
-      : options_(std::move(options)) {
+      : state_(services.state), options_(std::move(options)) {
     store::StateStore& state = services.state;
     AddNodeMessages(services.catalog);
     link.Handle("node", "report", [this](const link::Delivered& delivered) {
@@ -74,10 +74,11 @@ class NodeFeature final : public Feature {
   }
 
   std::string name() const override { return "node"; }
-  Result<> Start() override { return Ok{}; }
+  Result<> Start() override { return TellKept(options_, state_); }
   void Stop() override {}
 
  private:
+  store::StateStore& state_;
   const NodeOptions options_;
 };
 

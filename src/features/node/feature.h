@@ -26,10 +26,9 @@ class LinkServer;
 namespace bulwark::node {
 
 struct NodeOptions {
-  // Told of every report, within its commit: for whoever makes findings of assessments.
-  std::function<Result<>(const Asset& asset, std::span<const NodeAssessment> assessments,
-                         store::Batch& batch)>
-      assessed;
+  // Told of every report, before it is kept, and at the start of those that are kept: for whoever
+  // makes findings of assessments. The asset is the cluster's Node; outside of any, the NodeFacts.
+  std::function<Result<>(const Asset& asset, std::span<const NodeAssessment> assessments)> assessed;
 };
 
 // Before the link starts. Errors of the store.

@@ -146,6 +146,28 @@ Result<> DefineNodes(store::StateStore& state) {
   return state.Define({.name = std::string(kReports), .version = 1});
 }
 
+Asset JudgedAsset(const Asset& facts) {
+  if (facts.cluster.empty()) return facts;
+  return {.cluster = facts.cluster, .version = "v1", .kind = "Node", .name = facts.name};
+}
+
+Result<> TellKept(const NodeOptions& options, store::StateStore& state) {
+  if (!options.assessed) return Ok();
+  return state.Scan(kReports, store::Query::All(), [&](const store::Record& record) -> Result<> {
+    Arena arena;
+    Value report = BW_TRY(ParseJson(record.body, arena));
+    auto assessments = ParseAssessments(report);
+    // Of a version with other checks: its agent reports anew.
+    if (!assessments) return Ok();
+    Asset asset{.cluster = std::string(report.StringAt("cluster")),
+                .group = "bulwark.io",
+                .version = "v1",
+                .kind = "NodeFacts",
+                .name = std::string(report.StringAt("node"))};
+    return options.assessed(JudgedAsset(asset), *assessments);
+  });
+}
+
 Result<> TakeReport(const NodeOptions& options, const link::Delivered& d) {
   if (d.envelope.version != 1) {
     return Error(Code::kUnsupported, "node.report", "a report of a version that is not known");
@@ -202,7 +224,7 @@ Result<> TakeReport(const NodeOptions& options, const link::Delivered& d) {
             AssetJson(asset), d.from.node, was.StringAt("createdAt", reported),
             was.StringAt("firstSeen", reported), reported, summary));
   }
-  if (options.assessed) BW_TRY(options.assessed(asset, assessments, d.state));
+  if (options.assessed) BW_TRY(options.assessed(JudgedAsset(asset), assessments));
   return Ok{};
 }
 

@@ -16,6 +16,10 @@ void AddNodeMessages(Catalog& catalog);
 Result<> DefineNodes(store::StateStore& state);
 // The envelope node/report: changes and events of it.
 Result<> TakeReport(const NodeOptions& options, const link::Delivered& delivered);
+// Tells of the assessments that are kept, as NodeOptions::assessed has it.
+Result<> TellKept(const NodeOptions& options, store::StateStore& state);
+// Whose findings those of a node are.
+Asset JudgedAsset(const Asset& facts);
 // A report with its checks' texts in a language.
 Result<std::string> RenderReport(std::string_view record, Language language);
 

@@ -123,8 +123,8 @@ TEST(NodeReport, MeansNothingToTheServerWhereItIsNone) {
 TEST(NodeReport, WhoAsksForAssessmentsIsTold) {
   std::vector<std::string> told;
   World world;
-  world.node_options.assessed = [&](const Asset& asset, std::span<const NodeAssessment> all,
-                                    store::Batch&) -> Result<> {
+  world.node_options.assessed = [&](const Asset& asset,
+                                    std::span<const NodeAssessment> all) -> Result<> {
     for (const NodeAssessment& a : all) told.push_back(asset.name + " " + a.check);
     return Ok{};
   };

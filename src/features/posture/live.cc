@@ -127,7 +127,10 @@ void LiveInspection::Delete(const std::string& key) {
   if (at == objects_.end()) return;
   Changed();
   Forget(at->second);
-  if (auto name = names_.find(at->second.name); --name->second == 0) names_.erase(name);
+  if (auto name = names_.find(at->second.name); --name->second == 0) {
+    names_.erase(name);
+    vanished_.insert(at->second.name);
+  }
   orphans_.erase(key);
   objects_.erase(at);
 }
@@ -278,6 +281,14 @@ void LiveInspection::Settle() {
                              {.duplicate_keys = true, .drop_nulls = true, .borrow_text = true});
       known.orphan = true;
       if (value) Judge(known, *value);
+    }
+  }
+  // What went with its owner is gone by now.
+  if (auto vanished = std::exchange(vanished_, {}); !vanished.empty()) {
+    for (const auto& [key, known] : objects_) {
+      if (known.asset == nullptr && known.waiting.empty() && vanished.contains(known.owner) &&
+          !names_.contains(known.owner))
+        listener_.OnOrphan(key);
     }
   }
   if (lost_.empty() && std::exchange(related_changed_, false)) RunRelated();

@@ -25,6 +25,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/arena.h"
@@ -62,6 +63,9 @@ class LiveListener {
   virtual void OnJudged(const Asset& asset, const Facts& facts, const Tally& tally) = 0;
   // It is not there any more, or not judged for itself any more.
   virtual void OnGone(const Asset& asset) = 0;
+  // The owner that was judged in its place has gone, and it is still here. Of such an object only
+  // the key is kept: whoever can get it puts it again. Told by Settle().
+  virtual void OnOrphan(const std::string& key) { (void)key; }
 };
 
 struct LiveOptions {
@@ -164,6 +168,7 @@ class LiveInspection {
   std::unordered_map<std::string, Known> objects_;
   std::unordered_map<std::string, uint32_t> names_;
   std::set<std::string> orphans_;  // keys of those that wait for an owner, or are judged without
+  std::unordered_set<std::string> vanished_;  // names that owners had, since Settle()
   std::set<std::string> unreadable_, lost_;
   bool changed_ = true;
   bool related_changed_ = true;  // something that checks between objects look at

@@ -64,6 +64,7 @@ class Told : public LiveListener {
     scores[asset.name] = tally;
   }
   void OnGone(const Asset& asset) override { scores.erase(asset.name); }
+  void OnOrphan(const std::string& key) override { lines.push_back("orphan " + key); }
   std::vector<std::string> Take() {
     auto taken = std::exchange(lines, {});
     std::sort(taken.begin(), taken.end());
@@ -176,13 +177,22 @@ TEST_F(LiveInspectionTest, WhatAnOwnerStandsForIsNotJudgedBesideIt) {
 
   // Without its owner it stands for itself.
   live_->Delete("apps/Deployment/prod/web");
-  told_.Take();
+  EXPECT_THAT(told_.Take(), ElementsAre("closed latest web"));
+  live_->Settle();
+  EXPECT_THAT(told_.Take(), ElementsAre("orphan /Pod/prod/web-1"));
+  live_->Settle();
+  EXPECT_THAT(told_.Take(), IsEmpty()) << "told once";
   ASSERT_TRUE(live_->Put("/Pod/prod/web-1", pod));
   live_->Settle();
   EXPECT_THAT(told_.Take(), ElementsAre("opened latest web-1"));
   Put("web", Deployment("web", "nginx:latest", false));
   live_->Settle();
   EXPECT_THAT(told_.Take(), ElementsAre("closed latest web-1", "opened latest web"));
+  // What goes with its owner is no orphan.
+  live_->Delete("apps/Deployment/prod/web");
+  live_->Delete("/Pod/prod/web-1");
+  live_->Settle();
+  EXPECT_THAT(told_.Take(), ElementsAre("closed latest web"));
 }
 
 TEST_F(LiveInspectionTest, BadInputIsAnErrorAndChangesNothing) {

@@ -441,6 +441,25 @@ std::optional<net::ServerResponse> Api::State::ReadBody(Request& request, const 
                      catalog.Message("api.schema", {}, request.language), faults);
 }
 
+void Api::State::CheckAnswer(const Request& request, const Route& route,
+                             const Response& response) const {
+  auto wrong = [&](const std::string& what) { options.on_wrong_answer(route, what); };
+  if (response.status != route.status && response.status < 300) {
+    wrong(fmt::format("it answers {} where {} is stated", response.status, route.status));
+  }
+  if (response.content_type != "application/json" || response.stream || response.generator) return;
+  if (route.response.empty()) return wrong("it answers with JSON, and states none");
+  // Whoever asks for some fields gets no others.
+  if (request.Query("fields")) return;
+  Arena arena;
+  auto body = ParseJson(response.body, arena, {.max_depth = 400, .duplicate_keys = true});
+  if (!body) return wrong(body.error().ToString());
+  for (const SchemaFault& fault : schemas.Check(route.response, *body, 20, true)) {
+    wrong(fmt::format("{}: {}", fault.path,
+                      catalog.Message(fault.message, fault.args, Language::kEnglish)));
+  }
+}
+
 net::ServerResponse Api::State::Run(Request& request, const Route& route) {
   if (auto refusal = Admit(request, route)) return *std::move(refusal);
   if (auto refusal = CheckParameters(request, route)) return *std::move(refusal);
@@ -455,6 +474,7 @@ net::ServerResponse Api::State::Run(Request& request, const Route& route) {
   seconds->Observe(
       std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
   if (!response) return Problem(request, response.error(), conditional);
+  if (options.on_wrong_answer) CheckAnswer(request, route, *response);
   return Finish(request, route, *std::move(response));
 }
 

@@ -138,6 +138,9 @@ struct ApiOptions {
   std::chrono::milliseconds heartbeat = std::chrono::seconds(15);
   // Told of each write and each refusal (kind "access"), before the answer goes out.
   std::function<void(const Request&, const Route&, int status)> on_access;
+  // Where given, each answer that succeeds is held against what its route states: the status, and
+  // the JSON's names, types and what is required. Told what is wrong. For tests: it reads it all.
+  std::function<void(const Route&, const std::string& what)> on_wrong_answer;
 };
 
 // The texts of the errors above, for the Catalog that is given to Api.

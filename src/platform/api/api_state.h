@@ -105,6 +105,7 @@ struct Api::State {
   std::optional<net::ServerResponse> CheckParameters(Request& request, const Route& route);
   bool SameOrigin(const net::ServerRequest& http) const;
   net::ServerResponse Run(Request& request, const Route& route);
+  void CheckAnswer(const Request& request, const Route& route, const Response& response) const;
   void AddCollection(CollectionResource resource);
 };
 

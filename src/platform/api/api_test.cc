@@ -651,5 +651,29 @@ TEST_F(ApiTest, TellsListenersWhatTheyMaySee) {
   EXPECT_EQ(Send("GET", "/api/v1/stream?topics=alerts", "read").status, 429);
 }
 
+TEST_F(ApiTest, AnswersAreHeldAgainstWhatRoutesState) {
+  TearDown();
+  std::vector<std::string> wrong;
+  Start({.on_wrong_answer = [&](const api::Route& route, const std::string& what) {
+    std::lock_guard lock(mutex_);
+    wrong.push_back(route.id + ": " +
+                    std::string(Cut(what, ":").value_or(std::pair(what, "")).first));
+  }});
+  EXPECT_EQ(Send("POST", "/api/v1/things", "write", {{"Content-Type", "application/json"}},
+                 R"({"name":"x"})")
+                .status,
+            201);
+  EXPECT_EQ(Send("GET", "/api/v1/findings?fields=title", "read").status, 200);
+  EXPECT_EQ(Send("GET", "/api/v1/findings/none", "read").status, 404);
+  EXPECT_EQ(Send("GET", "/open").status, 200);
+  EXPECT_THAT(wrong, IsEmpty());
+  // Its schema knows the id alone.
+  EXPECT_EQ(Send("GET", "/api/v1/findings/f100", "read").status, 200);
+  EXPECT_EQ(Send("GET", "/api/v1/things/1", "read").status, 200);
+  EXPECT_THAT(
+      wrong, ElementsAre("getFinding: severity", "getFinding: title", "getFinding: asset",
+                         "getFinding: message", "getThing: it answers with JSON, and states none"));
+}
+
 }  // namespace
 }  // namespace bulwark::api

@@ -203,7 +203,8 @@ struct JsonSchemas::State {
 
   class Checker {
    public:
-    Checker(const State& state, size_t max) : state_(state), max_(max) {}
+    Checker(const State& state, size_t max, bool complete)
+        : state_(state), max_(max), complete_(complete) {}
 
     void Check(const Node& node, const Value& v, const std::string& path, int depth) {
       if (faults.size() >= max_) return;
@@ -235,7 +236,7 @@ struct JsonSchemas::State {
       for (const auto& inner : node.all_of) Check(*inner, v, path, depth + 1);
       if (!node.any_of.empty() &&
           std::none_of(node.any_of.begin(), node.any_of.end(), [&](const auto& inner) {
-            Checker other(state_, 1);
+            Checker other(state_, 1, complete_);
             other.Check(*inner, v, path, depth + 1);
             return other.faults.empty();
           })) {
@@ -288,7 +289,7 @@ struct JsonSchemas::State {
         auto property = node.properties.find(name);
         if (property != node.properties.end()) {
           Check(*property->second, value, under(name), depth + 1);
-        } else if (node.closed) {
+        } else if (node.closed || (complete_ && !node.properties.empty() && !node.additional)) {
           std::vector<std::string_view> known;
           for (const auto& [k, inner] : node.properties) known.push_back(k);
           std::string_view meant = DidYouMean(name, known);
@@ -302,6 +303,7 @@ struct JsonSchemas::State {
 
     const State& state_;
     const size_t max_;
+    const bool complete_;
   };
 };
 
@@ -325,11 +327,11 @@ Result<> JsonSchemas::Prepare(std::string_view schema) {
   return Ok();
 }
 
-std::vector<SchemaFault> JsonSchemas::Check(std::string_view schema, const Value& value,
-                                            size_t max) const {
+std::vector<SchemaFault> JsonSchemas::Check(std::string_view schema, const Value& value, size_t max,
+                                            bool complete) const {
   auto found = state_->nodes.find(schema);
   if (found == state_->nodes.end()) return {};
-  State::Checker checker(*state_, max);
+  State::Checker checker(*state_, max, complete);
   checker.Check(*found->second, value, "", 0);
   return std::move(checker.faults);
 }

@@ -37,8 +37,10 @@ class JsonSchemas {
   Result<> Add(const std::string& name, std::string_view json);
   bool Has(std::string_view name) const;
   // What is wrong with the value; at most `max`. `schema`: a name, or JSON that Prepare() has seen.
-  std::vector<SchemaFault> Check(std::string_view schema, const Value& value,
-                                 size_t max = 20) const;
+  // `complete`: so is a name that a schema which states properties does not state, unless it has
+  // additionalProperties. For what we answer with, where silence is not leave.
+  std::vector<SchemaFault> Check(std::string_view schema, const Value& value, size_t max = 20,
+                                 bool complete = false) const;
   // Makes a schema given as JSON known under its own text.
   Result<> Prepare(std::string_view schema);
   // Names that are referred to and that nobody added.

@@ -253,10 +253,12 @@ Result<api::Response> DeleteGrant(Auth::State& state, api::Request& request) {
 
 void AddAccessRoutes(Auth::State& state, api::Api& api) {
   api.AddSchema("Permissions", R"({"type":"object","required":["items","roles"],"properties":{
-"items":{"type":"array","items":{"type":"object","properties":{"id":{"type":"string"},
-"title":{"type":"string"},"titles":{"type":"object"},"global":{"type":"boolean"}}}},
-"roles":{"type":"array","items":{"type":"object","properties":{"name":{"type":"string"},
-"title":{"type":"string"},"titles":{"type":"object"},"description":{"type":"string"},
+"items":{"type":"array","items":{"type":"object","required":["id","title"],"properties":{
+"id":{"type":"string"},"title":{"type":"string"},
+"titles":{"type":"object","additionalProperties":{"type":"string"}},"global":{"type":"boolean"}}}},
+"roles":{"type":"array","items":{"type":"object","required":["name","permissions"],"properties":{
+"name":{"type":"string"},"title":{"type":"string"},
+"titles":{"type":"object","additionalProperties":{"type":"string"}},"description":{"type":"string"},
 "permissions":{"type":"array","items":{"type":"string"}}}}}}})");
   api.AddSchema("Role", R"({"type":"object","required":["name","permissions"],"properties":{
 "name":{"type":"string","minLength":1,"maxLength":40},"title":{"type":"string","maxLength":100},
@@ -265,7 +267,7 @@ void AddAccessRoutes(Auth::State& state, api::Api& api) {
   api.AddSchema("RoleChange", R"({"type":"object","required":["permissions"],"properties":{
 "title":{"type":"string","maxLength":100},"description":{"type":"string","maxLength":500},
 "permissions":{"type":"array","items":{"type":"string","maxLength":64},"maxItems":100}}})");
-  api.AddSchema("Grant", R"({"type":"object","required":["subject","role"],"properties":{
+  api.AddSchema("Grant", R"({"type":"object","required":["id","subject","role"],"properties":{
 "id":{"type":"string"},"subject":{"type":"string"},"role":{"type":"string"},
 "scope":{"$ref":"#/components/schemas/Scope"},"createdBy":{"type":"string"},
 "createdAt":{"type":"string","format":"date-time"}}})");

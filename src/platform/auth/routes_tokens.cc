@@ -182,11 +182,12 @@ Result<api::Response> Delete(Auth::State& state, api::Request& request) {
 }  // namespace
 
 void AddTokenRoutes(Auth::State& state, api::Api& api) {
-  api.AddSchema("Token", R"({"type":"object","properties":{"id":{"type":"string"},
+  api.AddSchema("Token", R"({"type":"object","required":["id","name","kind"],"properties":{
+"id":{"type":"string"},
 "name":{"type":"string"},"kind":{"enum":["personal","machine"]},"owner":{"type":"string"},
 "createdBy":{"type":"string"},"inherit":{"type":"boolean"},
-"grants":{"type":"array","items":{"type":"object","properties":{"role":{"type":"string"},
-"scope":{"$ref":"#/components/schemas/Scope"}}}},
+"grants":{"type":"array","items":{"type":"object","required":["role"],"properties":{
+"role":{"type":"string"},"scope":{"$ref":"#/components/schemas/Scope"}}}},
 "createdAt":{"type":"string","format":"date-time"},"expires":{"type":"string","format":"date-time"},
 "lastUsed":{"type":"string","format":"date-time"},"lastAddress":{"type":"string"}}})");
   api.AddSchema("TokenPage", R"({"type":"object","required":["items"],"properties":{

@@ -124,7 +124,8 @@ Result<std::vector<Value>> Config::Export(const std::vector<std::string>& kinds,
   return objects;
 }
 
-Result<std::vector<ConfigChange>> Config::Plan(std::span<const Value> objects, bool prune) const {
+Result<std::vector<ConfigChange>> Config::Plan(std::span<const Value> objects, bool prune,
+                                               const ConfigActor& by) const {
   std::vector<ConfigChange> changes;
   std::set<std::pair<std::string, std::string>> seen;
   std::set<std::string> given_kinds;
@@ -173,7 +174,7 @@ Result<std::vector<ConfigChange>> Config::Plan(std::span<const Value> objects, b
     auto record = BW_TRY(state_.Get(kind->collection, name));
     Value old;
     if (record) old = BW_TRY(ParseJson(record->body, arena));
-    auto made = kind->make ? kind->make(name, *spec, old, arena)
+    auto made = kind->make ? kind->make(name, *spec, old, arena, by)
                            : Result<Value>(TakeOver(*kind, *spec, old, arena));
     if (!made) return BadObject(what, made.error().ToString());
     std::string before = record ? ToYaml(ObjectOf(*kind, name, old, arena)) : "";

@@ -34,6 +34,12 @@ namespace bulwark {
 
 inline constexpr std::string_view kConfigApiVersion = "bulwark.io/v1";
 
+// Who applies objects, and what they may everywhere.
+struct ConfigActor {
+  std::string id = "config";
+  std::function<bool(std::string_view permission)> may;
+};
+
 struct ConfigKind {
   std::string kind;                  // "Schedule"
   std::string collection;            // "schedules"
@@ -43,7 +49,8 @@ struct ConfigKind {
   store::Query exported;             // which records are people's own
   // Checks a spec and makes the record of it: `old` is the record as it is, null for a new one. The
   // default takes the fields of the spec over into `old`.
-  std::function<Result<Value>(std::string_view name, const Value& spec, const Value& old, Arena&)>
+  std::function<Result<Value>(std::string_view name, const Value& spec, const Value& old, Arena&,
+                              const ConfigActor& by)>
       make;
   // After it was written or deleted.
   std::function<void(std::string_view name)> changed;
@@ -73,7 +80,8 @@ class Config {
                                     Arena& arena) const;
   // What applying these objects would change. `prune`: objects of the kinds that are given and that
   // are not among them go.
-  Result<std::vector<ConfigChange>> Plan(std::span<const Value> objects, bool prune) const;
+  Result<std::vector<ConfigChange>> Plan(std::span<const Value> objects, bool prune,
+                                         const ConfigActor& by) const;
   // All or nothing; store.conflict where a record has changed since Plan().
   Result<> Apply(const std::vector<ConfigChange>& changes);
 

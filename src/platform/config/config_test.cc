@@ -60,7 +60,7 @@ class ConfigTest : public ::testing::Test {
       EXPECT_TRUE(value) << document;
       if (value) objects.push_back(*value);
     }
-    return config_.Plan(objects, prune);
+    return config_.Plan(objects, prune, {});
   }
   static std::vector<std::string> SplitYaml(const std::string& yaml) {
     std::vector<std::string> out;
@@ -106,7 +106,7 @@ TEST_F(ConfigTest, WhatIsExportedAppliesWithoutAChange) {
       R"({"apiVersion":"bulwark.io/v1","kind":"Schedule","metadata":{"name":"nightly"},"spec":{"feature":"posture","cron":"0 2 * * *","enabled":true}})");
   EXPECT_THAT(ToJson(objects[1]), Not(HasSubstr("sealed")));
   EXPECT_THAT(ToJson(objects[1]), Not(HasSubstr("42")));
-  auto plan = config_.Plan(objects, true);
+  auto plan = config_.Plan(objects, true, {});
   ASSERT_TRUE(plan);
   EXPECT_THAT(*plan, IsEmpty());
   EXPECT_THAT(Export({"Sink"}), SizeIs(1));
@@ -189,8 +189,8 @@ TEST_F(ConfigTest, OneThatIsThereButDoesNotCountIsMadeToCount) {
                     .fields = {"url"},
                     .secrets = {},
                     .exported = store::Query::Not(store::Query::Equals("builtin", "true")),
-                    .make = [](std::string_view, const Value& spec, const Value&,
-                               Arena&) -> Result<Value> { return spec; },
+                    .make = [](std::string_view, const Value& spec, const Value&, Arena&,
+                               const ConfigActor&) -> Result<Value> { return spec; },
                     .changed = nullptr});
   const std::string file =
       "apiVersion: bulwark.io/v1\nkind: Own\nmetadata: {name: own}\nspec: {url: x}";
@@ -258,7 +258,7 @@ TEST_F(ConfigTest, NamesThatAreNoTexts) {
   object.Add("apiVersion", Value::String(kConfigApiVersion)).Add("kind", Value::String("Sink"));
   object.Add("metadata", metadata.Finish()).Add("spec", spec.Finish());
   Value made = object.Finish();
-  auto plan = config_.Plan(std::span(&made, 1), false);
+  auto plan = config_.Plan(std::span(&made, 1), false, {});
   ASSERT_FALSE(plan);
   EXPECT_THAT(plan.error().ToString(), HasSubstr("no text"));
 }

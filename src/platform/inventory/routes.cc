@@ -53,15 +53,56 @@ constexpr std::string_view kCheckSchema = R"({"type":"object","properties":{
   "list":{"type":"boolean"},"watch":{"type":"boolean"},"reason":{"type":"string"}}}}}})";
 
 constexpr std::string_view kAssetSchema = R"({"type":"object","required":["key","asset"],
-  "properties":{"key":{"type":"string"},"asset":{"type":"object"},"uid":{"type":"string"},
-  "class":{"type":"string"},"labels":{"type":"array","items":{"type":"string"}},
-  "owner":{"type":"object"},"workload":{"type":"string"},"node":{"type":"string"},
-  "serviceAccount":{"type":"string"},"images":{"type":"array","items":{"type":"object"}},
+  "properties":{"key":{"type":"string"},"asset":{"$ref":"#/components/schemas/Asset"},
+  "uid":{"type":"string"},"class":{"type":"string"},
+  "labels":{"type":"array","items":{"type":"string"}},
+  "owner":{"type":"object","required":["kind","name"],"properties":{"group":{"type":"string"},
+    "kind":{"type":"string"},"name":{"type":"string"},"uid":{"type":"string"}}},
+  "workload":{"type":"string"},"node":{"type":"string"},
+  "serviceAccount":{"type":"string"},
+  "images":{"type":"array","items":{"type":"object","required":["reference"],"properties":{
+    "name":{"type":"string"},"reference":{"type":"string"},"digest":{"type":"string"}}}},
   "imageNames":{"type":"array","items":{"type":"string"}},"phase":{"type":"string"},
   "replicas":{"type":"integer"},"ready":{"type":"integer"},
   "createdAt":{"type":"string"},"firstSeen":{"type":"string","format":"date-time"},
   "lastSeen":{"type":"string","format":"date-time"},"gone":{"type":"boolean"},
   "summary":{"type":"object"}}})";
+
+constexpr std::string_view kHistorySchema = R"({"type":"object","required":["items"],"properties":{
+  "items":{"type":"array","items":{"type":"object",
+    "required":["id","time","verb","userAgent","messageId","message","args"],"properties":{
+    "id":{"type":"string"},"time":{"type":"string","format":"date-time"},
+    "verb":{"type":"string","enum":["created","updated","deleted"]},
+    "userAgent":{"type":"string","description":"The field manager"},
+    "messageId":{"type":"string"},"message":{"type":"string"},
+    "args":{"type":"object","additionalProperties":{"type":"string"}},
+    "changes":{"type":"array","items":{"type":"object","required":["path","before","after"],
+      "properties":{"path":{"type":"string"},"before":{"type":"string"},
+      "after":{"type":"string"}}}},
+    "more":{"type":"integer","description":"Changes beyond those"}}}},
+  "next":{"type":"string"}}})";
+
+constexpr std::string_view kRelatedSchema = R"({"type":"object","required":["key","asset"],
+  "properties":{"key":{"type":"string"},"asset":{"$ref":"#/components/schemas/Asset"},
+  "class":{"type":"string"},"phase":{"type":"string"},"gone":{"type":"boolean"},
+  "role":{"type":"string"},"roleKind":{"type":"string"}}})";
+
+// Of an asset, with what it has to do: lists of some kinds, and one thing of others.
+std::string RelationsSchema() {
+  std::string out = R"({"type":"object","required":["asset"],"properties":{
+    "asset":{"$ref":"#/components/schemas/Asset"},"truncated":{"type":"boolean"})";
+  for (const char* one : {"serviceAccount", "node"}) {
+    out += fmt::format(R"(,"{}":{{"$ref":"#/components/schemas/RelatedAsset"}})", one);
+  }
+  for (const char* several :
+       {"owners", "pods", "replicas", "workloads", "services", "ingresses", "networkPolicies",
+        "images", "bindings", "roles", "serviceAccounts"}) {
+    out += fmt::format(
+        R"(,"{}":{{"type":"array","items":{{"$ref":"#/components/schemas/RelatedAsset"}}}})",
+        several);
+  }
+  return out + "}}";
+}
 
 // An Error that was kept as JSON, for people.
 std::string Said(const Catalog& catalog, const Value& kept, Language language) {
@@ -137,6 +178,11 @@ class Routes {
     api.AddSchema("ClusterPatch", std::string(kClusterPatchSchema));
     api.AddSchema("ClusterCheck", std::string(kCheckSchema));
     api.AddSchema("InventoryAsset", std::string(kAssetSchema));
+    api.AddSchema("AssetHistory", std::string(kHistorySchema));
+    api.AddSchema("RelatedAsset", std::string(kRelatedSchema));
+    api.AddSchema("AssetRelations", RelationsSchema());
+    api.AddSchema("ClusterManifest", R"({"type":"object","required":["manifest","commands"],
+      "properties":{"manifest":{"type":"string"},"commands":{"type":"string"}}})");
     api.AddCollection(
         {.path = "/api/v1/clusters",
          .collection = "clusters",
@@ -234,12 +280,11 @@ class Routes {
                              .description = "json or yaml",
                              .schema = R"({"type":"string","enum":["json","yaml"]})"}},
              .request = {},
-             .response = R"({"type":"object","properties":{"manifest":{"type":"string"},
-                            "commands":{"type":"string"}}})",
+             .response = "ClusterManifest",
              .types = {"application/yaml"},
              .handler = on(&Routes::Manifest)});
-    auto of_key = [&](std::string path, std::string id, std::string summary, auto member,
-                      std::vector<api::Parameter> parameters = {},
+    auto of_key = [&](std::string path, std::string id, std::string summary, std::string response,
+                      auto member, std::vector<api::Parameter> parameters = {},
                       std::vector<std::string> types = {}) {
       api.Add({.method = "GET",
                .path = "/api/v1/" + path + "/{key...}",
@@ -250,24 +295,24 @@ class Routes {
                .permission = "assets.read",
                .parameters = std::move(parameters),
                .request = {},
-               .response = R"({"type":"object"})",
+               .response = std::move(response),
                .types = std::move(types),
                .handler = on(member)});
     };
     of_key("asset-object", "getAssetObject", "The object as it is in the cluster now",
-           &Routes::Object,
+           R"({"type":"object","description":"As its kind has it"})", &Routes::Object,
            {{.name = "format",
              .description = "json or yaml",
              .schema = R"({"type":"string","enum":["json","yaml"]})"}},
            {"application/yaml"});
     of_key("asset-history", "getAssetHistory", "How an asset changed, the newest first",
-           &Routes::History,
+           "AssetHistory", &Routes::History,
            {{.name = "limit",
              .description = "1 to 200",
              .schema = R"({"type":"integer","minimum":1,"maximum":200})"},
             {.name = "cursor", .description = "next of the page before"}});
     of_key("asset-relations", "getAssetRelations", "What an asset has to do with others",
-           &Routes::Related);
+           "AssetRelations", &Routes::Related);
     self->inventory_.SetTeller([self](const InventoryChange& change) { self->Tell(change); });
   }
 

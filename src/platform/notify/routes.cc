@@ -13,7 +13,21 @@ namespace {
 
 constexpr std::string_view kSettings =
     R"({"type":"object","additionalProperties":false,"required":["type"],"properties":{"id":{"type":"string"},"name":{"type":"string","maxLength":200},"type":{"type":"string","maxLength":40},"enabled":{"type":"boolean"},"kinds":{"type":"array","maxItems":20,"items":{"type":"string","maxLength":64}},"q":{"type":"string","maxLength":4096},"language":{"type":"string","enum":["en","zh-CN"]},"bodies":{"type":"boolean"},"path":{"type":"string","maxLength":100},"maxBytes":{"type":"integer"},"files":{"type":"integer"},"url":{"type":"string","maxLength":2000},"format":{"type":"string","enum":["lines","array"]},"headers":{"type":"object","additionalProperties":{"type":"string","maxLength":8000}},"secretHeaders":{"type":"object","additionalProperties":{"type":"string","maxLength":8000}}}})";
-constexpr std::string_view kObject = R"({"type":"object"})";
+constexpr std::string_view kSink = R"({"type":"object",
+  "required":["id","type","enabled","secretHeaders","createdAt","createdBy","status"],"properties":{
+  "id":{"type":"string"},"name":{"type":"string"},"type":{"type":"string"},
+  "enabled":{"type":"boolean"},"kinds":{"type":"array","items":{"type":"string"}},
+  "q":{"type":"string"},"language":{"type":"string","enum":["en","zh-CN"]},
+  "bodies":{"type":"boolean"},"path":{"type":"string"},"maxBytes":{"type":"integer"},
+  "files":{"type":"integer"},"url":{"type":"string"},
+  "format":{"type":"string","enum":["lines","array"]},
+  "headers":{"type":"object","additionalProperties":{"type":"string"}},
+  "secretHeaders":{"type":"array","items":{"type":"string"},"description":"Their names"},
+  "createdAt":{"type":"string","format":"date-time"},"createdBy":{"type":"string"},
+  "status":{"type":"object","required":["sent","failures","dropped","waiting"],"properties":{
+    "sent":{"type":"integer"},"failures":{"type":"integer"},"dropped":{"type":"integer"},
+    "waiting":{"type":"integer"},"lastSent":{"type":"string","format":"date-time"},
+    "lastError":{"type":"string"}}}}})";
 constexpr std::string_view kPatch = R"({"type":"object"})";
 
 Value Rendered(const Sinks& sinks, std::string_view id, const Value& record, Arena& arena) {
@@ -44,7 +58,7 @@ void Sinks::AddRoutes(api::Api& api) {
     out.revision = record.revision;
     return out;
   };
-  api.AddSchema("Sink", std::string(kObject));
+  api.AddSchema("Sink", std::string(kSink));
   api.AddCollection(
       {.path = "/api/v1/sinks",
        .collection = std::string(kCollection),
@@ -63,7 +77,7 @@ void Sinks::AddRoutes(api::Api& api) {
            .summary = "Send results to a file or an endpoint",
            .permission = "settings.write",
            .request = std::string(kSettings),
-           .response = std::string(kObject),
+           .response = "Sink",
            .status = 201,
            .handler = [this, answer](Request& r) -> Result<Response> {
              store::Record record = BW_TRY(Save("", r.body, r.principal.id));
@@ -76,7 +90,7 @@ void Sinks::AddRoutes(api::Api& api) {
            .summary = "Change a sink",
            .permission = "settings.write",
            .request = std::string(kPatch),
-           .response = std::string(kObject),
+           .response = "Sink",
            .handler = [this, answer](Request& r) -> Result<Response> {
              auto found = BW_TRY(state_.Get(kCollection, r.Param("id")));
              if (!found) return Error(Code::kNotFound, "sinks.none", "there is no such sink");
@@ -114,7 +128,8 @@ void Sinks::AddRoutes(api::Api& api) {
            .tag = "sinks",
            .summary = "Send one line, to see whether it arrives",
            .permission = "settings.write",
-           .response = std::string(kObject),
+           .response =
+               R"({"type":"object","required":["sent"],"properties":{"sent":{"type":"integer"}}})",
            .handler = [this](Request& r) -> Result<Response> {
              BW_TRY(Test(r.Param("id")));
              return Response::Json(R"({"sent":1})");

@@ -38,11 +38,11 @@ class Routes {
 
   static void Add(api::Api& api, std::shared_ptr<Routes> self) {
     api.AddSchema("Schedule",
-                  fmt::format(R"({{"type":"object","required":["id","name","feature","cron"],
+                  fmt::format(R"({{"type":"object","required":["id","name","feature","cron","enabled"],
       "properties":{{"id":{{"type":"string"}},{},
       "lastRun":{{"type":"string","format":"date-time"}},
       "nextRun":{{"type":"string","format":"date-time"}},
-      "lastResult":{{"type":"object","properties":{{"ok":{{"type":"boolean"}},
+      "lastResult":{{"type":"object","required":["ok","text","milliseconds"],"properties":{{"ok":{{"type":"boolean"}},
       "text":{{"type":"string"}},"error":{{"type":"string"}},
       "milliseconds":{{"type":"integer"}}}}}}}}}})",
                               kFields));

@@ -37,8 +37,8 @@ function eventsOf(asset: Asset): string {
   const cluster = asset.cluster && term('cluster', asset.cluster);
   if (asset.kind === 'Namespace') return and(cluster, term('ns', asset.name));
   if (asset.kind === 'Node') return and(cluster, `(${term('name', asset.name)} or ${term('node', asset.name)})`);
-  if (asset.kind === 'ServiceAccount') return and(cluster, `(${term('user', `system:serviceaccount:${asset.namespace}:${asset.name}`)} or (${term('ns', asset.namespace)} ${term('name', asset.name)}))`);
-  if (workloadKinds.includes(asset.kind)) return and(cluster, term('ns', asset.namespace), `(${term('name', asset.name)} or name:${/^[\w.-]+$/.test(asset.name) ? asset.name : `"${asset.name}"`}-*)`);
+  if (asset.kind === 'ServiceAccount') return and(cluster, `(${term('user', `system:serviceaccount:${asset.namespace}:${asset.name}`)} or (${term('ns', asset.namespace ?? '')} ${term('name', asset.name)}))`);
+  if (workloadKinds.includes(asset.kind)) return and(cluster, term('ns', asset.namespace ?? ''), `(${term('name', asset.name)} or name:${/^[\w.-]+$/.test(asset.name) ? asset.name : `"${asset.name}"`}-*)`);
   return and(cluster, asset.namespace && term('ns', asset.namespace), term('name', asset.name));
 }
 
@@ -66,7 +66,7 @@ export default function AssetPage() {
           <span className="row flow wide">
             <span>{asset.kind}</span>
             {asset.namespace ? <span>{t('namespace')} <Link className="mono" to={`/asset?key=${encodeURIComponent(`${asset.cluster}//Namespace//${asset.namespace}`)}`}>{asset.namespace}</Link></span> : null}
-            <span>{t('cluster')} <Link to={`/clusters?open=${encodeURIComponent(asset.cluster)}`}>{clusterName}</Link></span>
+            <span>{t('cluster')} <Link to={`/clusters?open=${encodeURIComponent(asset.cluster ?? '')}`}>{clusterName}</Link></span>
             {a?.phase ? <StateWord value={a.phase} /> : null}
             {a?.gone ? <State tone="idle">{t('assets.gone')}</State> : null}
           </span>

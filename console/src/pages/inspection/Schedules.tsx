@@ -27,7 +27,7 @@ export default function Schedules() {
     { key: 'cluster', title: 'cluster', width: 180, render: (s) => <span className="clip">{s.cluster ? nameOf(s.cluster) : t('scope.allClusters')}</span> },
     { key: 'cron', title: 'column.times', width: 190, render: (s) => <span className="stack" style={{ gap: 0 }}><span className="mono">{s.cron}</span><span className="muted">{s.timeZone}</span></span> },
     { key: 'next', title: 'column.next', width: 110, render: (s) => <Time value={s.enabled ? s.nextRun : undefined} /> },
-    { key: 'last', title: 'column.lastRun', width: '22%', render: (s) => <span className="stack" style={{ gap: 0 }}><Time value={s.lastRun} /><span className="muted two-lines" title={s.lastResult}>{s.lastResult}</span></span> },
+    { key: 'last', title: 'column.lastRun', width: '22%', render: (s) => <span className="stack" style={{ gap: 0 }}><Time value={s.lastRun} /><span className="muted two-lines" title={s.lastResult?.text}>{s.lastResult?.text}</span></span> },
     { key: 'enabled', title: 'column.enabled', width: 80, render: (s) => <Switch size="small" aria-label={`${t('column.enabled')}: ${s.name}`} disabled={!write} checked={s.enabled} onChange={(enabled) => change.mutate({ id: s.id, enabled })} /> },
     ...(write
       ? [{

@@ -50,7 +50,7 @@ export default function Overview() {
             {data ? (
               <div className="stack half">
                 <div className="score">
-                  {number(Math.round(data.score), language)}
+                  {data.score === undefined ? '–' : number(Math.round(data.score), language)}
                   <small>{'/ 100'}</small>
                 </div>
                 <Change trend={data.trend} />
@@ -215,7 +215,7 @@ function Trend() {
   const scope = useScope();
   const [days, setDays] = useState('30');
   const [what, setWhat] = useState('open');
-  const trends = useGet<{ items: TrendPoint[] }>('/trends', { cluster: scope.cluster, days });
+  const trends = useGet<{ items: TrendPoint[] }>('/trends', { cluster: scope.cluster, namespace: scope.ns, days });
   const items = trends.data?.items;
   const option = useMemo(() => {
     const points = items ?? [];

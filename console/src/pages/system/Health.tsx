@@ -44,9 +44,9 @@ export default function Health() {
                 <Facts
                   items={[
                     [t('system.size'), store.bytes === undefined ? null : bytes(store.bytes, language)],
-                    ...(store.events !== undefined ? [[t('nav.events'), number(store.events, language)] as [string, string]] : []),
-                    ...(store.oldest ? [[t('system.oldest'), <Time key="o" value={store.oldest} />] as [React.ReactNode, React.ReactNode]] : []),
-                    ...(store.records ? [[t('system.records'), <span key="r" className="row flow">{recordsOf(store.records).map(([kind, count]) => <span key={kind} className="chip"><span className="mono">{kind}</span> {number(count, language)}</span>)}</span>] as [React.ReactNode, React.ReactNode]] : []),
+                    ...('events' in store ? [[t('nav.events'), number(store.events, language)] as [string, string]] : []),
+                    ...('oldest' in store && store.oldest ? [[t('system.oldest'), <Time key="o" value={store.oldest} />] as [React.ReactNode, React.ReactNode]] : []),
+                    ...('records' in store ? [[t('system.records'), <span key="r" className="row flow">{recordsOf(store.records).map(([kind, count]) => <span key={kind} className="chip"><span className="mono">{kind}</span> {number(count, language)}</span>)}</span>] as [React.ReactNode, React.ReactNode]] : []),
                   ]}
                 />
               </section>
@@ -63,7 +63,6 @@ export default function Health() {
             { key: 'name', title: 'column.name', width: 120, value: (l) => l.name },
             { key: 'address', title: 'column.address', value: (l) => l.address, render: (l) => <span className="mono">{l.address}</span> },
             { key: 'tls', title: 'column.tls', width: 100, value: (l) => (l.tls ? 1 : 0), render: (l) => (l.tls ? <State tone="good">{t('yes')}</State> : <State tone="warn">{t('no')}</State>) },
-            { key: 'certificate', title: 'column.certificate', width: 150, value: (l) => l.certificateExpires, render: (l) => <Time value={l.certificateExpires} /> },
           ]}
         />
       </div>
@@ -71,7 +70,7 @@ export default function Health() {
   );
 }
 
-function recordsOf(records: Record<string, number> | { name: string; count: number }[]): [string, number][] {
-  const entries: [string, number][] = Array.isArray(records) ? records.map((r) => [r.name, r.count]) : Object.entries(records);
-  return entries.filter(([, count]) => count).toSorted((a, b) => b[1] - a[1]);
+function recordsOf(records: Record<string, number>): [string, number][] {
+  return Object.entries(records)
+    .filter(([, count]) => count).toSorted((a, b) => b[1] - a[1]);
 }

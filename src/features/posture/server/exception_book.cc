@@ -224,30 +224,42 @@ Result<store::Record> ExceptionBook::Decide(std::string_view id, std::string_vie
 }
 
 Result<Value> ExceptionBook::FromSpec(std::string_view id, const Value& spec, const Value& old,
-                                      Arena& arena) {
+                                      Arena& arena, std::string_view by, bool approve) {
   int64_t now = now_us_();
   BW_TRY(CheckAsked(spec));
   int64_t expires = BW_TRY(ExpiryOf(spec.StringAt("expires")));
-  std::string_view state = expires != 0 && expires <= now ? "expired" : "approved";
+  // What somebody agreed to is what it says, to the last word.
+  bool same = old.IsMap();
+  for (std::string_view term :
+       {"check", "cluster", "namespace", "kind", "name", "image", "labels", "reason", "expires"}) {
+    same = same && spec[term] == old[term];
+  }
+  std::string_view was = old.StringAt("state");
+  bool agreed = approve || (same && (was == "approved" || was == "expired"));
+  std::string_view state = !agreed                          ? "requested"
+                           : expires != 0 && expires <= now ? "expired"
+                                                            : "approved";
   MapBuilder record(arena);
   record.Add("id", Value::String(arena, id));
   for (const Value::Entry& entry : spec.entries()) {
     if (!entry.value.IsNull()) record.Add(entry.key, entry.value);
   }
   if (expires != 0) record.Add("expiresAt", Value::String(arena, FormatTime(expires)));
-  Value config = Value::String("config"), when = Value::String(arena, FormatTime(now));
+  Value who = Value::String(arena, by), when = Value::String(arena, FormatTime(now));
+  // Who changes what it says is who asks for it.
   auto keep = [&](std::string_view field, const Value& otherwise) {
-    const Value* had = old.Find(field);
+    const Value* had = same ? old.Find(field) : nullptr;
     record.Add(field, had != nullptr && !had->IsNull() ? *had : otherwise);
   };
-  keep("requestedBy", config);
+  keep("requestedBy", who);
   keep("requestedAt", when);
-  // A file that is applied again and again agrees once.
-  bool agreed = old.StringAt("state") == state;
-  Value none;
-  const Value& before = agreed ? old : none;
-  record.Add("decidedBy", before["decidedBy"].IsString() ? before["decidedBy"] : config);
-  record.Add("decidedAt", before["decidedAt"].IsString() ? before["decidedAt"] : when);
+  if (agreed) {
+    // A file that is applied again and again agrees once.
+    Value none;
+    const Value& before = same && was == state ? old : none;
+    record.Add("decidedBy", before["decidedBy"].IsString() ? before["decidedBy"] : who);
+    record.Add("decidedAt", before["decidedAt"].IsString() ? before["decidedAt"] : when);
+  }
   record.Add("state", Value::String(state));
   return record.Finish();
 }

@@ -47,9 +47,11 @@ class ExceptionBook {
   // "approve", "refuse", "withdraw". `own_allowed`: there is nobody else who could agree.
   Result<store::Record> Decide(std::string_view id, std::string_view step, std::string_view by,
                                std::string_view comment, bool own_allowed);
-  // The record that a spec makes (bulwark config apply): approved by whoever applies it; expired
+  // The record that a spec makes (bulwark config apply): approved where whoever applies it may do
+  // so alone (`approve`), or where it was agreed to as it is; else a request of theirs. Expired
   // where its time has passed.
-  Result<Value> FromSpec(std::string_view id, const Value& spec, const Value& old, Arena& arena);
+  Result<Value> FromSpec(std::string_view id, const Value& spec, const Value& old, Arena& arena,
+                         std::string_view by, bool approve);
   Result<> Delete(std::string_view id, std::string_view by);
 
   // Approved exceptions of a cluster; those that have expired by now become so in the store.

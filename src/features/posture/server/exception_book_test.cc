@@ -243,32 +243,47 @@ TEST_F(ExceptionBookTest, ARequestWhoseTimeHasPassedIsNotApproved) {
 
 TEST_F(ExceptionBookTest, SpecsOfConfig) {
   Value spec = Json(R"({"check":"a","reason":"r","expires":"2026-01-31","name":null})");
-  auto made = book_.FromSpec("e1", spec, Value(), arena_);
-  ASSERT_TRUE(made) << made.error().ToString();
-  EXPECT_EQ(made->StringAt("state"), "approved");
-  EXPECT_EQ(made->StringAt("id"), "e1");
-  EXPECT_EQ(made->StringAt("requestedBy"), "config");
-  EXPECT_EQ(ParseTime(made->StringAt("expiresAt")), ParseTime("2026-02-01T00:00:00Z"));
-  EXPECT_EQ(made->Find("name"), nullptr);
-  // Again, later: the same record.
+  auto take = [&](const Value& of, const Value& old, std::string_view by, bool approve) {
+    auto made = book_.FromSpec("e1", of, old, arena_, by, approve);
+    EXPECT_TRUE(made) << made.error().ToString();
+    return made.value_or(Value());
+  };
+  Value made = take(spec, Value(), "user:ann", true);
+  EXPECT_EQ(made.StringAt("state"), "approved");
+  EXPECT_EQ(made.StringAt("id"), "e1");
+  EXPECT_EQ(made.StringAt("requestedBy"), "user:ann");
+  EXPECT_EQ(made.StringAt("decidedBy"), "user:ann");
+  EXPECT_EQ(ParseTime(made.StringAt("expiresAt")), ParseTime("2026-02-01T00:00:00Z"));
+  EXPECT_EQ(made.Find("name"), nullptr);
+  // Again, later, whoever does it: the same record.
   now_ += 60 * kSecond;
-  auto again = book_.FromSpec("e1", spec, *made, arena_);
-  ASSERT_TRUE(again);
-  EXPECT_EQ(*again, *made);
-  // A person's request that a file takes over.
-  Value asked = Json(R"({"id":"e1","check":"a","reason":"x","requestedBy":"user:alice",
-    "requestedAt":"2025-01-01T00:00:00Z","state":"refused","decidedBy":"user:bob"})");
-  auto taken = book_.FromSpec("e1", spec, asked, arena_);
-  ASSERT_TRUE(taken);
-  EXPECT_EQ(taken->StringAt("requestedBy"), "user:alice");
-  EXPECT_EQ(taken->StringAt("decidedBy"), "config");
-  EXPECT_EQ(taken->StringAt("reason"), "r");
+  EXPECT_EQ(take(spec, made, "user:ann", true), made);
+  EXPECT_EQ(take(spec, made, "user:bob", false), made);
+  // One who may not agree alone asks, once; also for what was refused, or agreed to as another.
+  Value asked = take(spec, Value(), "user:bob", false);
+  EXPECT_EQ(asked.StringAt("state"), "requested");
+  EXPECT_EQ(asked.StringAt("requestedBy"), "user:bob");
+  EXPECT_EQ(asked.Find("decidedBy"), nullptr);
+  now_ += 60 * kSecond;
+  EXPECT_EQ(take(spec, asked, "user:bob", false), asked);
+  Value wider = Json(R"({"check":"a","reason":"r"})");
+  Value again = take(wider, made, "user:bob", false);
+  EXPECT_EQ(again.StringAt("state"), "requested");
+  EXPECT_EQ(again.StringAt("requestedBy"), "user:bob");
+  Value refused = Json(R"({"id":"e1","check":"a","reason":"r","expires":"2026-01-31",
+    "requestedBy":"user:alice","requestedAt":"2025-01-01T00:00:00Z","state":"refused",
+    "decidedBy":"user:carol"})");
+  again = take(spec, refused, "user:bob", false);
+  EXPECT_EQ(again.StringAt("state"), "requested");
+  EXPECT_EQ(again.StringAt("requestedBy"), "user:alice");
+  again = take(spec, refused, "user:ann", true);
+  EXPECT_EQ(again.StringAt("state"), "approved");
+  EXPECT_EQ(again.StringAt("decidedBy"), "user:ann");
   // A file that is older than its exceptions still applies.
   now_ += 40 * 86'400 * kSecond;
-  auto expired = book_.FromSpec("e1", spec, *made, arena_);
-  ASSERT_TRUE(expired) << expired.error().ToString();
-  EXPECT_EQ(expired->StringAt("state"), "expired");
-  EXPECT_FALSE(book_.FromSpec("e1", Json(R"({"check":"*","reason":"r"})"), Value(), arena_));
+  EXPECT_EQ(take(spec, made, "user:bob", false).StringAt("state"), "expired");
+  EXPECT_FALSE(
+      book_.FromSpec("e1", Json(R"({"check":"*","reason":"r"})"), Value(), arena_, "x", true));
 }
 
 }  // namespace

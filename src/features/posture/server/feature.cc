@@ -78,7 +78,10 @@ void AddMessages(Catalog& catalog) {
 class Posture : public Feature {
  public:
   Posture(Services& services, CheckSet checks, PostureOptions options)
-      : checks_(std::move(checks)), live_(services, checks_), services_(services) {
+      : checks_(std::move(checks)),
+        live_(services, checks_, std::move(options.other_checks)),
+        services_(services),
+        others_may_approve_(options.others_may_approve) {
     AddMessages(services.catalog);
     routes_ = AddPostureRoutes(services, live_, std::move(options.others_may_approve));
     services.inventory.AddListener(&live_);
@@ -90,7 +93,12 @@ class Posture : public Feature {
   Result<> Start() override { return live_.Start(); }
   void Stop() override { live_.Stop(); }
   LivePosture& live() { return live_; }
-  const CheckSet& checks() const { return checks_; }
+  const LivePosture& live() const { return live_; }
+  // Whoever applies files may agree to exceptions only as they may in the console.
+  bool MayApproveAlone(const ConfigActor& who) const {
+    return who.may != nullptr && who.may("exceptions.approve") &&
+           !(others_may_approve_ != nullptr && others_may_approve_(who.id));
+  }
 
  private:
   Result<std::string> RunScheduled(const Scheduler::Run& run) {
@@ -114,6 +122,7 @@ class Posture : public Feature {
   LivePosture live_;
   std::shared_ptr<void> routes_;
   Services& services_;
+  const std::function<bool(const std::string& principal)> others_may_approve_;
 };
 
 }  // namespace
@@ -130,10 +139,17 @@ Result<std::unique_ptr<Feature>> MakePosture(Services& services, PostureOptions 
       std::make_unique<Posture>(services, std::move(checks), std::move(options)));
 }
 
-const CheckSet& ChecksOf(const Feature& feature) {
+const KnownChecks& ChecksOf(const Feature& feature) {
   auto* posture = dynamic_cast<const Posture*>(&feature);
   BW_CHECK(posture != nullptr);
-  return posture->checks();
+  return posture->live().known();
+}
+
+Result<> TakeAssessments(Feature& feature, const Asset& asset,
+                         std::span<const OtherAssessment> assessments) {
+  auto* posture = dynamic_cast<Posture*>(&feature);
+  BW_CHECK(posture != nullptr);
+  return posture->live().TakeOthers(asset, assessments);
 }
 
 void ExceptionSettingsChanged(Feature& feature) {
@@ -153,8 +169,11 @@ void AddPostureConfig(Config& config, Feature& feature) {
        .fields = {"check", "cluster", "namespace", "kind", "name", "image", "labels", "reason",
                   "expires"},
        .exported = store::Query::Equals("state", "approved"),
-       .make = [&book](std::string_view name, const Value& spec, const Value& old,
-                       Arena& arena) { return book.FromSpec(name, spec, old, arena); },
+       .make =
+           [&book, posture](std::string_view name, const Value& spec, const Value& old,
+                            Arena& arena, const ConfigActor& by) {
+             return book.FromSpec(name, spec, old, arena, by.id, posture->MayApproveAlone(by));
+           },
        .changed = [posture](std::string_view) { posture->live().ExceptionsChanged(); }});
 }
 

@@ -5,9 +5,12 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "model/check.h"
+#include "model/finding.h"
 #include "platform/service/service.h"
 
 namespace bulwark {
@@ -16,19 +19,31 @@ class Config;
 
 namespace bulwark::posture {
 
-class CheckSet;
+class KnownChecks;
 
 struct PostureOptions {
   std::vector<std::string> check_folders;  // of one's own, beside the built-in ones
   // Whether anybody but this principal may approve exceptions: where nobody may, one's own request
   // can be approved.
   std::function<bool(const std::string& principal)> others_may_approve;
+  // Checks that others run: what comes of them is told by TakeAssessments().
+  std::vector<CheckInfo> other_checks;
 };
 
 // Fails where checks of one's own cannot be read.
 Result<std::unique_ptr<Feature>> MakePosture(Services& services, PostureOptions options);
 
-const CheckSet& ChecksOf(const Feature& posture);
+const KnownChecks& ChecksOf(const Feature& posture);
+
+// All that was judged of an asset by the checks of others: findings open and close.
+struct OtherAssessment {
+  std::string check;
+  Status status = Status::kPass;
+  std::string path, value;
+  std::string error;  // of kError
+};
+Result<> TakeAssessments(Feature& posture, const Asset& asset,
+                         std::span<const OtherAssessment> assessments);
 
 // After settings that concern exceptions changed (`ownerExceptions`).
 void ExceptionSettingsChanged(Feature& posture);

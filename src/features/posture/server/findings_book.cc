@@ -93,7 +93,7 @@ const store::Collection& FindingsCollection() {
   return collection;
 }
 
-FindingsBook::FindingsBook(store::StateStore& state, Pipeline& pipeline, const CheckSet& checks,
+FindingsBook::FindingsBook(store::StateStore& state, Pipeline& pipeline, const KnownChecks& checks,
                            Tell tell, std::function<int64_t()> now_us)
     : state_(state),
       pipeline_(pipeline),
@@ -292,7 +292,7 @@ Result<> FindingsBook::Write(std::span<const Pending> changes) {
     if (closing && (was.empty() || was == kClosedStatus)) continue;
 
     std::string_view status = closing ? kClosedStatus : f.excused ? kExceptedStatus : kOpen;
-    const Check* check = checks_.Find(f.check);
+    const CheckInfo* check = checks_.Find(f.check);
     MapBuilder out(arena);
     if (closing) {
       for (const Value::Entry& entry : old.entries()) {
@@ -301,7 +301,7 @@ Result<> FindingsBook::Write(std::span<const Pending> changes) {
     } else {
       out.Add("id", Value::String(arena, f.id));
       out.Add("check", Value::String(arena, f.check));
-      if (check != nullptr) out.Add("category", Value::String(arena, check->info.category));
+      if (check != nullptr) out.Add("category", Value::String(arena, check->category));
       out.Add("severity", Value::String(SeverityName(f.severity)));
       out.Add("state", Value::String(StatusName(f.status)));
       out.Add("asset", ToValue(f.asset, arena));
@@ -319,12 +319,12 @@ Result<> FindingsBook::Write(std::span<const Pending> changes) {
       out.Add("images", Texts(p.images, arena));
       std::vector<std::string> controls;
       if (check != nullptr) {
-        for (const auto& [framework, ids] : check->info.controls) {
+        for (const auto& [framework, ids] : check->controls) {
           for (const std::string& id : ids) controls.push_back(framework + "/" + id);
         }
       }
       out.Add("controls", Texts(controls, arena));
-      out.Add("fixable", Value::Bool(check != nullptr && check->info.has_fix));
+      out.Add("fixable", Value::Bool(check != nullptr && check->has_fix));
       if (f.excused) {
         out.Add("exception", MapBuilder(arena)
                                  .Add("id", Value::String(arena, f.excused->id))
@@ -367,8 +367,10 @@ Result<> FindingsBook::Write(std::span<const Pending> changes) {
                             : reopened                  ? "reopened"
                             : was == kExceptedStatus    ? "unexcepted"
                                                         : "opened";
-    if (closing) ++moves[p.cluster].closed;
-    if (was.empty() || was == kClosedStatus) ++moves[p.cluster].opened;
+    FindingsBook::Moved moved{.opened = was.empty() || was == kClosedStatus ? 1U : 0U,
+                              .closed = closing ? 1U : 0U};
+    moves[p.cluster].all.Add(moved);
+    moves[p.cluster].by_namespace[f.asset.ns].Add(moved);
     Event event;
     event.id = EventId({"finding", f.id, verb, std::to_string(now)});
     event.time_us = event.received_us = now;
@@ -390,10 +392,7 @@ Result<> FindingsBook::Write(std::span<const Pending> changes) {
   BW_TRY(state_.Commit(batch));
   {
     std::lock_guard lock(mutex_);
-    for (const auto& [cluster, m] : moves) {
-      moves_[cluster].opened += m.opened;
-      moves_[cluster].closed += m.closed;
-    }
+    for (const auto& [cluster, m] : moves) moves_[cluster].Add(m);
   }
   for (const Change& change : told) {
     const Finding& f = change.pending->finding;
@@ -423,8 +422,9 @@ Result<> FindingsBook::CloseOthers(const std::string& cluster, const Told* told)
         p.finding.severity = ParseSeverity(body.StringAt("severity")).value_or(Severity::kUnknown);
         p.finding.asset = AssetOf(body["asset"]);
         if (told != nullptr) {
+          if (checks_.FindOther(p.finding.check) != nullptr) return Ok();
           const Unread& unread = told->unread;
-          const Check* check = checks_.Find(p.finding.check);
+          const Check* check = checks_.set().Find(p.finding.check);
           if (unread.kinds.contains(p.finding.asset.group + "/" + p.finding.asset.kind) ||
               (unread.related && check != nullptr && check->needs_others()))
             return Ok();

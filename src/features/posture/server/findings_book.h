@@ -33,8 +33,8 @@
 #include <unordered_set>
 
 #include "base/result.h"
-#include "features/posture/check_set.h"
 #include "features/posture/live.h"
+#include "features/posture/server/known_checks.h"
 #include "model/finding.h"
 #include "platform/pipeline/pipeline.h"
 #include "platform/store/state_store.h"
@@ -50,7 +50,7 @@ class FindingsBook {
   using Tell = std::function<void(std::string_view op, const std::string& key, const Asset& asset,
                                   const std::vector<std::string>& labels)>;
 
-  FindingsBook(store::StateStore& state, Pipeline& pipeline, const CheckSet& checks, Tell tell,
+  FindingsBook(store::StateStore& state, Pipeline& pipeline, const KnownChecks& checks, Tell tell,
                std::function<int64_t()> now_us);
 
   void Begin(const std::string& cluster);
@@ -63,7 +63,8 @@ class FindingsBook {
     bool empty() const { return kinds.empty() && !related; }
     friend bool operator==(const Unread&, const Unread&) = default;
   };
-  // All was told but for what is unread. Called again once that has been read.
+  // All was told but for what is unread, and what others judge. Called again once that has been
+  // read.
   void Complete(const std::string& cluster, Unread unread);
   // The cluster was removed: its findings close.
   void Forget(const std::string& cluster);
@@ -74,8 +75,20 @@ class FindingsBook {
   uint64_t dropped() const;
 
   // Transitions since the last call, by cluster: for trends.
-  struct Moves {
+  struct Moved {
     uint64_t opened = 0, closed = 0;
+    void Add(const Moved& other) {
+      opened += other.opened;
+      closed += other.closed;
+    }
+  };
+  struct Moves {
+    Moved all;
+    std::map<std::string, Moved> by_namespace;
+    void Add(const Moves& other) {
+      all.Add(other.all);
+      for (const auto& [ns, moved] : other.by_namespace) by_namespace[ns].Add(moved);
+    }
   };
   std::map<std::string, Moves> TakeMoves();
 
@@ -101,7 +114,7 @@ class FindingsBook {
 
   store::StateStore& state_;
   Pipeline& pipeline_;
-  const CheckSet& checks_;
+  const KnownChecks& checks_;
   const Tell tell_;
   const std::function<int64_t()> now_us_;
 

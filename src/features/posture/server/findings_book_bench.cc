@@ -15,13 +15,14 @@ namespace {
 
 constexpr int kFindings60k = 60'000;
 
-const CheckSet& Checks() {
-  static const CheckSet* const set = new CheckSet(CheckSet::BuiltIn().value());
-  return *set;
+const KnownChecks& Checks() {
+  static const CheckSet set = CheckSet::BuiltIn().value();
+  static const KnownChecks checks(set);
+  return checks;
 }
 
 Finding Of(int n) {
-  const CheckInfo& check = Checks().checks()[static_cast<size_t>(n) % 20].info;
+  const CheckInfo& check = Checks().set().checks()[static_cast<size_t>(n) % 20].info;
   Finding f;
   f.id = fmt::format("{:032x}", n);
   f.check = check.id;

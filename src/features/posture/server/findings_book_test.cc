@@ -58,7 +58,7 @@ class Troubled : public store::StateStore {
 
 class FindingsBookTest : public ::testing::Test {
  protected:
-  FindingsBookTest() : checks_(FewChecks()), store_(*world_.state) {
+  FindingsBookTest() : set_(FewChecks()), checks_(set_), store_(*world_.state) {
     EXPECT_TRUE(world_.state->Define(FindingsCollection()));
     Open();
   }
@@ -111,7 +111,8 @@ class FindingsBookTest : public ::testing::Test {
 
   World world_;
   Arena arena_;
-  CheckSet checks_;
+  CheckSet set_;
+  KnownChecks checks_;
   Troubled store_;
   std::atomic<int64_t> now_ = 1'700'000'000'000'000;
   std::vector<std::string> told_;
@@ -175,8 +176,8 @@ TEST_F(FindingsBookTest, OpensChangesIsExceptedClosesAndReopens) {
                                     "reopened privileged web"));
   EXPECT_THAT(told_, SizeIs(6));
   auto moves = book_->TakeMoves();
-  EXPECT_EQ(moves["c1"].opened, 2u);
-  EXPECT_EQ(moves["c1"].closed, 1u);
+  EXPECT_EQ(moves["c1"].all.opened, 2u);
+  EXPECT_EQ(moves["c1"].all.closed, 1u);
   EXPECT_THAT(book_->TakeMoves(), IsEmpty());
 }
 

@@ -29,7 +29,10 @@
 #include "features/posture/check_set.h"
 #include "features/posture/live.h"
 #include "features/posture/server/exception_book.h"
+#include "features/posture/server/feature.h"
 #include "features/posture/server/findings_book.h"
+#include "features/posture/server/known_checks.h"
+#include "features/posture/server/trends.h"
 #include "model/report.h"
 #include "platform/inventory/inventory.h"
 #include "platform/service/service.h"
@@ -38,16 +41,15 @@ namespace bulwark::posture {
 
 inline constexpr std::string_view kInspections = "inspections";
 inline constexpr std::string_view kInspected = "inspected";
-inline constexpr std::string_view kTrends = "trends";
 inline constexpr std::string_view kRuns = "runs";
 const store::Collection& InspectionsCollection();
 const store::Collection& InspectedCollection();
-const store::Collection& TrendsCollection();
 const store::Collection& RunsCollection();
 
 class LivePosture : public AssetListener {
  public:
-  LivePosture(Services& services, const CheckSet& checks);
+  // `others`: checks that somebody else runs, who tells what came of them by TakeOthers().
+  LivePosture(Services& services, const CheckSet& checks, std::vector<CheckInfo> others = {});
   ~LivePosture() override;
 
   // Before the inventory's: puts right what a crash, or a cluster removed meanwhile, left behind.
@@ -60,10 +62,14 @@ class LivePosture : public AssetListener {
   // The same in the background; the key of the record, which is there by then.
   Result<std::string> StartRun(const std::string& cluster, std::string_view by);
 
+  // All that others judged of an asset: findings open, stay, or close where the check passes.
+  Result<> TakeOthers(const Asset& asset, std::span<const OtherAssessment> judged);
+
   ExceptionBook& exceptions() { return exceptions_; }
   // They were changed in the store; findings follow in a moment.
   void ExceptionsChanged();
   const CheckSet& checks() const { return checks_; }
+  const KnownChecks& known() const { return known_; }
 
   // AssetListener
   bool Wants(const kube::Resource& resource) const override;
@@ -83,16 +89,20 @@ class LivePosture : public AssetListener {
   void AddCustom(std::set<std::string> kinds);
   std::shared_ptr<Watched> Find(const std::string& cluster) const;
   std::vector<std::shared_ptr<Watched>> All() const;
-  void Work(std::stop_token stop);
+  void Work(const std::stop_token& stop);
   void SettleOne(Watched& watched);
   void ApplyExceptions();
+  Result<> ExceptOthers();
+  std::string NameOf(const std::string& cluster) const;
   void WriteScores(Watched& watched);
   Result<> WriteSummary(Watched& watched, const LiveSummary& summary);
   void ForgetCluster(const std::string& cluster);
   void Sweep();
 
-  void ReadKubelets(std::stop_token stop);
-  void ReadKubeletsOf(Watched& watched, std::stop_token stop);
+  // What is asked of clusters beside their watches.
+  void Ask(const std::stop_token& stop);
+  void ReadKubeletsOf(Watched& watched, const std::stop_token& stop);
+  void ReadOrphansOf(Watched& watched, const std::stop_token& stop);
 
   Result<> Claim(const std::string& cluster);
   void WriteRun(const std::string& key, const std::string& cluster, std::string_view by,
@@ -106,6 +116,7 @@ class LivePosture : public AssetListener {
 
   Services& services_;
   const CheckSet& checks_;
+  const KnownChecks known_;
   FindingsBook book_;
   ExceptionBook exceptions_;
   Counter& drift_;
@@ -128,7 +139,7 @@ class LivePosture : public AssetListener {
   std::vector<Background> runs_;
   std::set<std::string> running_;  // clusters
   std::stop_source ending_;
-  std::jthread worker_, kubelets_;
+  std::jthread worker_, asker_;
   std::condition_variable_any wake_;
 };
 

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "features/posture/fix.h"
+#include "features/posture/server/schemas.h"
 #include "formats/diff.h"
 #include "formats/json.h"
 #include "formats/yaml_write.h"
@@ -20,32 +21,6 @@ namespace {
 
 using api::Request;
 using api::Response;
-
-constexpr std::string_view kFindingSchema = R"({"type":"object",
-  "required":["id","check","severity","status","asset","title","message"],
-  "properties":{"id":{"type":"string"},"check":{"type":"string"},"category":{"type":"string"},
-  "severity":{"$ref":"#/components/schemas/Severity"},
-  "status":{"type":"string","enum":["open","excepted","closed"]},
-  "state":{"type":"string","enum":["fail","error"]},
-  "asset":{"$ref":"#/components/schemas/Asset"},"workload":{"type":"string"},
-  "path":{"type":"string"},"value":{"type":"string"},"container":{"type":"string"},
-  "args":{"type":"object"},"labels":{"type":"array","items":{"type":"string"}},
-  "images":{"type":"array","items":{"type":"string"}},
-  "controls":{"type":"array","items":{"type":"string"}},"fixable":{"type":"boolean"},
-  "exception":{"type":"object"},"firstSeen":{"type":"string","format":"date-time"},
-  "lastSeen":{"type":"string","format":"date-time"},"closedAt":{"type":"string","format":"date-time"},
-  "reopened":{"type":"integer"},"title":{"type":"string"},"message":{"type":"string"},
-  "description":{"type":"string"},"why":{"type":"string"},"remedy":{"type":"string"},
-  "mitre":{"type":"array","items":{"type":"string"}}}})";
-
-constexpr std::string_view kScoreProperties =
-    R"("score":{"type":"integer"},"passed":{"type":"integer"},
-  "failed":{"type":"integer"},"errors":{"type":"integer"},"excepted":{"type":"integer"},
-  "bySeverity":{"type":"object","additionalProperties":{"type":"integer"}})";
-
-std::string Object(std::string_view properties) {
-  return fmt::format(R"({{"type":"object","properties":{{{}}}}})", properties);
-}
 
 // The finding that a record is, as far as its message needs it.
 Finding FindingOf(const Value& record) {
@@ -155,18 +130,7 @@ class Routes {
 
   void AddAll() {
     api::Api& api = services_.api;
-    api.AddSchema("Finding", std::string(kFindingSchema));
-    api.AddSchema("Exception", Object(R"("id":{"type":"string"},"check":{"type":"string"},
-      "state":{"type":"string","enum":["requested","approved","refused","withdrawn","expired"]},
-      "reason":{"type":"string"},"requestedBy":{"type":"string"},"covers":{"type":"integer"})"));
-    api.AddSchema("ExceptionRequest", std::string(ExceptionRequestSchema()));
-    api.AddSchema("Inspection",
-                  Object(fmt::format(R"("cluster":{{"type":"string"}},{})", kScoreProperties)));
-    api.AddSchema("Run",
-                  Object(fmt::format(R"("id":{{"type":"string"}},"state":{{"type":"string"}},{})",
-                                     kScoreProperties)));
-    api.AddSchema("Check", Object(R"("id":{"type":"string"},"severity":{"type":"string"},
-      "category":{"type":"string"},"title":{"type":"string"},"failed":{"type":"integer"})"));
+    AddPostureSchemas(api);
 
     api.AddCollection(
         {.path = "/api/v1/findings",
@@ -183,7 +147,7 @@ class Routes {
          .render = [this](const Request& r, const store::Record&, Value body, Arena& arena,
                           Value& out) {
            bool full = r.path.contains("key") || r.path.contains("id");
-           out = RenderFinding(posture_.checks(), body, r.language, full, arena);
+           out = RenderFinding(posture_.known(), body, r.language, full, arena);
          }});
     api.AddCollection(
         {.path = "/api/v1/inspections/workloads",
@@ -191,7 +155,7 @@ class Routes {
          .tag = "workloads",
          .id = "InspectedWorkload",
          .permission = "inspections.read",
-         .schema = "Inspection",
+         .schema = "InspectedWorkload",
          .labels = true,
          .csv_columns = {"asset.cluster", "asset.kind", "asset.namespace", "asset.name", "score",
                          "passed", "failed", "errors", "excepted"}});
@@ -216,26 +180,27 @@ class Routes {
                           Value& out) { RenderException(record, body, arena, out); }});
 
     Get("/api/v1/findings/{id}/fix", "getFindingFix", "findings", "The change that fixes a finding",
-        "findings.read", [this](Request& r) { return Fix(r); });
+        "findings.read", "FindingFix", [this](Request& r) { return Fix(r); });
     Get("/api/v1/checks", "listChecks", "checks", "Every check, with how it came out",
-        "findings.read", [this](Request& r) { return Checks(r); });
-    Get("/api/v1/checks/{check}", "getCheck", "checks", "A check", "findings.read",
+        "findings.read", "CheckList", [this](Request& r) { return Checks(r); });
+    Get("/api/v1/checks/{check}", "getCheck", "checks", "A check", "findings.read", "Check",
         [this](Request& r) { return OneCheck(r); });
     Get("/api/v1/frameworks", "listFrameworks", "checks", "Frameworks and their controls",
-        "findings.read", [this](Request& r) { return Frameworks(r); });
+        "findings.read", "FrameworkList", [this](Request& r) { return Frameworks(r); });
     Get("/api/v1/frameworks/{framework}", "getFramework", "checks", "A framework's controls",
-        "findings.read", [this](Request& r) { return OneFramework(r); });
+        "findings.read", "Framework", [this](Request& r) { return OneFramework(r); });
     Get("/api/v1/inspections", "listInspections", "inspections", "How each cluster stands",
-        "inspections.read", [this](Request& r) { return Inspections(r); },
+        "inspections.read", "InspectionList", [this](Request& r) { return Inspections(r); },
         {{.name = "cluster", .description = "Its id"}});
     Get("/api/v1/trends", "listTrends", "inspections", "How a cluster did, day by day",
-        "inspections.read", [this](Request& r) { return Trends(r); },
+        "inspections.read", "TrendList", [this](Request& r) { return Trends(r); },
         {{.name = "cluster", .description = "Its id; all where absent"},
+         {.name = "namespace", .description = "Its name; all where absent"},
          {.name = "days",
           .description = "How many",
           .schema = R"({"type":"integer","minimum":1,"maximum":400,"default":30})"}});
     Get("/api/v1/inspections/report", "getInspectionReport", "inspections",
-        "A full inspection's report, to keep", "inspections.run",
+        "A full inspection's report, to keep", "inspections.run", R"({"type":"object"})",
         [this](Request& r) { return Report(r); },
         {{.name = "cluster", .description = "Its id", .required = true},
          {.name = "format",
@@ -247,11 +212,11 @@ class Routes {
         "/api/v1/inspections/run", "runInspection", "inspections", "Inspect a cluster now",
         "inspections.run", R"({"type":"object","required":["cluster"],"properties":{"cluster":
          {"type":"string","minLength":1}},"additionalProperties":false})",
-        [this](Request& r) { return RunNow(r); }, 202);
+        "RunStarted", [this](Request& r) { return RunNow(r); }, 202);
     Post(
         "/api/v1/exceptions", "requestException", "exceptions", "Ask for an exception",
-        "exceptions.request", "ExceptionRequest", [this](Request& r) { return Ask(r, r.body); },
-        201);
+        "exceptions.request", "ExceptionRequest", "Exception",
+        [this](Request& r) { return Ask(r, r.body); }, 201);
     Post(
         "/api/v1/findings/{id}/exception", "exceptFinding", "exceptions",
         "Ask for an exception for one finding's check at its object", "exceptions.request",
@@ -259,14 +224,14 @@ class Routes {
          "reason":{"type":"string","minLength":1,"maxLength":2000},"expires":{"type":"string"},
          "scope":{"type":"string","enum":["object","namespace","cluster","everywhere"],"default":"object"},
          "approve":{"type":"boolean"}}})",
-        [this](Request& r) { return ExceptFinding(r); }, 201);
+        "Exception", [this](Request& r) { return ExceptFinding(r); }, 201);
     for (std::string_view step : {"approve", "refuse", "withdraw"}) {
       Post(
           fmt::format("/api/v1/exceptions/{{id}}/{}", step), fmt::format("{}Exception", step),
           "exceptions", fmt::format("Exceptions: {}", step),
           step == "withdraw" ? "exceptions.request" : "exceptions.approve",
           R"({"type":"object","additionalProperties":false,"properties":{"comment":{"type":"string","maxLength":2000}}})",
-          [this, step](Request& r) { return Decide(r, step); });
+          "Exception", [this, step](Request& r) { return Decide(r, step); });
     }
     api.Add({.method = "DELETE",
              .path = "/api/v1/exceptions/{id}",
@@ -284,7 +249,7 @@ class Routes {
 
  private:
   void Get(std::string path, std::string id, std::string tag, std::string summary,
-           std::string permission, api::Handler handler,
+           std::string permission, std::string response, api::Handler handler,
            std::vector<api::Parameter> parameters = {}, std::vector<std::string> types = {}) {
     services_.api.Add({.method = "GET",
                        .path = std::move(path),
@@ -293,13 +258,13 @@ class Routes {
                        .summary = std::move(summary),
                        .permission = std::move(permission),
                        .parameters = std::move(parameters),
-                       .response = R"({"type":"object"})",
+                       .response = std::move(response),
                        .types = std::move(types),
                        .handler = std::move(handler)});
   }
   void Post(std::string path, std::string id, std::string tag, std::string summary,
-            std::string_view permission, std::string request, api::Handler handler,
-            int status = 200) {
+            std::string_view permission, std::string request, std::string response,
+            api::Handler handler, int status = 200) {
     services_.api.Add({.method = "POST",
                        .path = std::move(path),
                        .id = std::move(id),
@@ -307,7 +272,7 @@ class Routes {
                        .summary = std::move(summary),
                        .permission = std::string(permission),
                        .request = std::move(request),
-                       .response = R"({"type":"object"})",
+                       .response = std::move(response),
                        .status = status,
                        .handler = std::move(handler)});
   }
@@ -458,17 +423,27 @@ class Routes {
           return Ok();
         }));
     auto visible = r.principal.Visible("findings.read", true);
-    if (!visible || visible->kind == Query::Kind::kAll) return sums;
-    others.push_back(std::move(*visible));
-    others.push_back(Query::AnyOf("status", {"open", "excepted"}));
-    if (!only.empty()) others.push_back(Query::Exactly("cluster", only));
-    for (const store::Group& group : BW_TRY(services_.state.GroupBy(
-             kFindings, Query::And(std::move(others)), {column, "status", "state"}, 10'000))) {
-      Tally& tally = sums.by_name[group.values[0]];
-      (group.values[1] == "excepted" ? tally.excused
-       : group.values[2] == "error"  ? tally.errors
-                                     : tally.failed) += group.count;
-    }
+    if (!visible) return sums;
+    auto count = [&](std::vector<Query> which) -> Result<> {
+      which.push_back(*visible);
+      which.push_back(Query::AnyOf("status", {"open", "excepted"}));
+      if (!only.empty()) which.push_back(Query::Exactly("cluster", only));
+      for (const store::Group& group : BW_TRY(services_.state.GroupBy(
+               kFindings, Query::And(std::move(which)), {column, "status", "state"}, 10'000))) {
+        Tally& tally = sums.by_name[group.values[0]];
+        (group.values[1] == "excepted" ? tally.excused
+         : group.values[2] == "error"  ? tally.errors
+                                       : tally.failed) += group.count;
+      }
+      return Ok();
+    };
+    // What others judge is in no inspection's numbers.
+    std::vector<std::string> judged_by_others;
+    for (const CheckInfo& check : posture_.known().others()) judged_by_others.push_back(check.id);
+    if (!judged_by_others.empty()) BW_TRY(count({Query::AnyOf("check", judged_by_others)}));
+    if (visible->kind == Query::Kind::kAll) return sums;
+    others.push_back(Query::Not(Query::AnyOf("check", judged_by_others)));
+    BW_TRY(count(std::move(others)));
     return sums;
   }
 
@@ -476,28 +451,30 @@ class Routes {
     Arena arena;
     Sums sums = BW_TRY(SumsBy(r, "byCheck", "check", arena));
     std::vector<Value> items;
-    for (const Check& check : posture_.checks().checks()) {
+    auto add = [&](const CheckInfo& check) {
       MapBuilder out(arena);
-      Value summary = SummaryOf(check.info, r.language, arena);
+      Value summary = SummaryOf(check, r.language, arena);
       for (const Value::Entry& entry : summary.entries()) out.Add(entry.key, entry.value);
-      auto tally = sums.by_name.find(check.info.id);
+      auto tally = sums.by_name.find(check.id);
       AddCounts(tally == sums.by_name.end() ? Tally() : tally->second, out);
       items.push_back(out.Finish());
-    }
+    };
+    for (const Check& check : posture_.checks().checks()) add(check.info);
+    for (const CheckInfo& check : posture_.known().others()) add(check);
     MapBuilder root(arena);
     root.Add("items", Value::Array(arena, items));
     return Response::Json(ToJson(root.Finish()));
   }
 
   Result<Response> OneCheck(Request& r) {
-    const Check* check = posture_.checks().Find(r.Param("check"));
+    const CheckInfo* check = posture_.known().Find(r.Param("check"));
     if (check == nullptr) return Error(Code::kNotFound, "check.not_found", "no such check");
     Arena arena;
     Sums sums = BW_TRY(SumsBy(r, "byCheck", "check", arena));
     MapBuilder out(arena);
-    Value summary = SummaryOf(check->info, r.language, arena);
+    Value summary = SummaryOf(*check, r.language, arena);
     for (const Value::Entry& entry : summary.entries()) out.Add(entry.key, entry.value);
-    auto tally = sums.by_name.find(check->info.id);
+    auto tally = sums.by_name.find(check->id);
     AddCounts(tally == sums.by_name.end() ? Tally() : tally->second, out);
     return Response::Json(ToJson(out.Finish()));
   }
@@ -511,12 +488,14 @@ class Routes {
       out.Add("id", Value::String(arena, control.id));
       out.Add("title", Value::String(arena, control.title.In(r.language)));
       std::vector<std::string> checks;
-      for (const Check& check : posture_.checks().checks()) {
-        auto ids = check.info.controls.find(framework.id);
-        if (ids != check.info.controls.end() &&
+      auto look = [&](const CheckInfo& check) {
+        auto ids = check.controls.find(framework.id);
+        if (ids != check.controls.end() &&
             std::find(ids->second.begin(), ids->second.end(), control.id) != ids->second.end())
-          checks.push_back(check.info.id);
-      }
+          checks.push_back(check.id);
+      };
+      for (const Check& check : posture_.checks().checks()) look(check.info);
+      for (const CheckInfo& check : posture_.known().others()) look(check);
       auto tally = sums.by_name.find(framework.id + "/" + control.id);
       Tally of = tally == sums.by_name.end() ? Tally() : tally->second;
       bool judged = of.total() != 0;
@@ -582,53 +561,15 @@ class Routes {
   }
 
   Result<Response> Trends(Request& r) {
-    int64_t days = 30;
+    TrendQuery query{.cluster = r.Query("cluster").value_or(""),
+                     .ns = r.Query("namespace").value_or("")};
     if (auto text = r.Query("days")) {
-      days = std::atoi(text->c_str());
-      if (days < 1 || days > 400)
+      query.days = std::atoi(text->c_str());
+      if (query.days < 1 || query.days > 400)
         return Error(Code::kInvalid, "trends.days", "days must be from 1 to 400");
     }
-    std::string cluster = r.Query("cluster").value_or("");
     Arena arena;
-    std::string since = FormatTime(r.now_us - (days - 1) * 86'400'000'000).substr(0, 10);
-    // Clusters added up: a score is that of all their weights, which the mean of scores is near.
-    struct Day {
-      int64_t score = 0, clusters = 0, open = 0, opened = 0, closed = 0;
-      std::map<std::string, int64_t> by_severity;
-    };
-    std::map<std::string, Day> by_date;
-    auto filter = cluster.empty() ? store::Query::All() : store::Query::Exactly("cluster", cluster);
-    BW_TRY(services_.state.Scan(kTrends, filter, [&](const store::Record& record) -> Result<> {
-      Arena scratch(1 << 12);
-      Value body = BW_TRY(ParseJson(record.body, scratch, {.borrow_text = true}));
-      if (body.StringAt("date") < since) return Ok();
-      if (!r.principal.May("inspections.read", body.StringAt("cluster"), "")) return Ok();
-      Day& day = by_date[std::string(body.StringAt("date"))];
-      auto number = [&](std::string_view name) { return body[name].ToInt().value_or(0); };
-      day.score += number("score");
-      day.open += number("open");
-      day.opened += number("opened");
-      day.closed += number("closed");
-      ++day.clusters;
-      Value severities = body["bySeverity"];
-      for (const Value::Entry& s : severities.entries())
-        day.by_severity[std::string(s.key.AsString())] += s.value.ToInt().value_or(0);
-      return Ok();
-    }));
-    std::vector<Value> items;
-    for (const auto& [date, day] : by_date) {
-      MapBuilder severities(arena);
-      for (const auto& [name, count] : day.by_severity)
-        severities.Add(Value::String(arena, name), Value::Int(count));
-      items.push_back(MapBuilder(arena)
-                          .Add("date", Value::String(arena, date))
-                          .Add("score", Value::Int(day.score / std::max<int64_t>(day.clusters, 1)))
-                          .Add("open", Value::Int(day.open))
-                          .Add("opened", Value::Int(day.opened))
-                          .Add("closed", Value::Int(day.closed))
-                          .Add("bySeverity", severities.Finish())
-                          .Finish());
-    }
+    auto items = BW_TRY(TrendPoints(services_.state, r.principal, query, r.now_us, arena));
     MapBuilder root(arena);
     root.Add("items", Value::Array(arena, items));
     return Response::Json(ToJson(root.Finish()));
@@ -789,16 +730,16 @@ class Routes {
 
 }  // namespace
 
-Value RenderFinding(const CheckSet& checks, const Value& record, Language language, bool full,
+Value RenderFinding(const KnownChecks& checks, const Value& record, Language language, bool full,
                     Arena& arena) {
-  const Check* check = checks.Find(record.StringAt("check"));
+  const CheckInfo* check = checks.Find(record.StringAt("check"));
   MapBuilder all(arena);
   for (const Value::Entry& entry : record.entries()) all.Add(entry.key, entry.value);
   if (check == nullptr) {
     // Of a check that is no more.
     return all.Add("title", record["check"]).Add("message", record["path"]).Finish();
   }
-  const CheckInfo& info = check->info;
+  const CheckInfo& info = *check;
   all.Add("title", Value::String(arena, info.title.In(language)));
   all.Add("message", Value::String(arena, MessageOf(info, FindingOf(record), language)));
   if (full) {

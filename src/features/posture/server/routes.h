@@ -11,7 +11,7 @@
 namespace bulwark::posture {
 
 // A finding's record as people read it; `full`: with what its check says.
-Value RenderFinding(const CheckSet& checks, const Value& record, Language language, bool full,
+Value RenderFinding(const KnownChecks& checks, const Value& record, Language language, bool full,
                     Arena& arena);
 
 // What is returned must live as long as the API serves.

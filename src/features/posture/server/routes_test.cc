@@ -32,10 +32,20 @@ class RoutesTest : public ::testing::Test {
     cluster_->Put("a", "db", "pg:16", false);
     cluster_->Put("b", "shop", "shop:latest", true);
     world_ = new World();
-    auto made = MakePosture(*world_->services,
-                            {.check_folders = {}, .others_may_approve = [](const std::string& who) {
-                               return who != "user:lonely";
-                             }});
+    PostureOptions options{
+        .check_folders = {},
+        .others_may_approve = [](const std::string& who) { return who != "user:lonely"; },
+        .other_checks = {{.id = "node-swap",
+                          .severity = Severity::kMedium,
+                          .category = "resources",
+                          .title = {"Swap is on", "启用了交换分区"},
+                          .description = {"d", "述"},
+                          .why = {"w", "因"},
+                          .remedy = {"Switch it off", "关闭它"},
+                          .message = {"{path} is {value}", "{path} 的值为 {value}"},
+                          .controls = {{"cis-1.12", {"4.2.99"}}},
+                          .origin = "node"}}};
+    auto made = MakePosture(*world_->services, std::move(options));
     ASSERT_TRUE(made) << made.error().ToString();
     feature_ = made->release();
     AddPostureConfig(*world_->config, *feature_);
@@ -254,7 +264,16 @@ TEST_F(RoutesTest, HowClustersStand) {
   Value today = trends.json["items"][0];
   EXPECT_EQ(today["score"], one["score"]);
   EXPECT_GT(today["opened"].ToInt().value_or(0), 0);
-  EXPECT_EQ(Get("/trends", "dev-a").json["items"].size(), 0u) << "of a whole cluster";
+  // A namespace's, and what may be seen of a cluster's.
+  Value of_namespace = Get("/trends?namespace=a", "admin").json["items"][0];
+  EXPECT_EQ(of_namespace["score"], one["byNamespace"]["a"]["score"]);
+  EXPECT_EQ(of_namespace["open"], one["byNamespace"]["a"]["failed"]);
+  EXPECT_EQ(of_namespace["bySeverity"]["high"], one["byNamespace"]["a"]["bySeverity"]["high"]);
+  EXPECT_GT(of_namespace["opened"].ToInt().value_or(0), 0);
+  EXPECT_LT(of_namespace["opened"].ToInt().value_or(0), today["opened"].ToInt().value_or(0));
+  EXPECT_EQ(Get("/trends", "dev-a").json["items"][0], of_namespace);
+  EXPECT_EQ(Get("/trends?namespace=b", "dev-a").json["items"].size(), 0u);
+  EXPECT_EQ(Get("/trends?namespace=none", "admin").json["items"].size(), 0u);
   for (const char* days : {"0", "401", "x"})
     EXPECT_EQ(Get(std::string("/trends?days=") + days, "admin").status, 400) << days;
 }
@@ -430,24 +449,93 @@ TEST_F(RoutesTest, ExceptionsAsConfiguration) {
     {"name":"by-file"},"spec":{"check":"privileged-container","namespace":"b","reason":"r"}})",
                            arena)
                      .value();
-  auto apply = [&](bool prune) {
-    auto plan = world_->config->Plan(std::span(&object, 1), prune);
+  auto apply = [&](bool prune, const std::string& who = "user:lonely", bool may = true) {
+    auto plan = world_->config->Plan(std::span(&object, 1), prune,
+                                     {.id = who, .may = [&](std::string_view) { return may; }});
     EXPECT_TRUE(plan) << plan.error().ToString();
     EXPECT_TRUE(world_->config->Apply(*plan));
     return plan->size();
   };
   std::string shop = FindingId("privileged-container", "shop");
+  auto state = [&] {
+    return std::string(Get("/exceptions/by-file", "admin").json.StringAt("state"));
+  };
+  // Who might be asked to agree in the console does not do so by a file, nor who may not agree.
+  EXPECT_EQ(apply(true, "user:admin"), 1u);
+  EXPECT_EQ(state(), "requested");
+  EXPECT_EQ(apply(true, "user:admin"), 0u);
+  EXPECT_EQ(apply(true, "user:lonely", false), 0u);
+  EXPECT_EQ(Post("/exceptions/by-file/approve", "admin", "{}").status, 403) << "one's own";
+  EXPECT_EQ(Get("/findings/" + shop, "admin").json.StringAt("status"), "open");
   EXPECT_EQ(apply(true), 1u);
   EXPECT_EQ(apply(true), 0u);
+  EXPECT_EQ(apply(true, "user:admin"), 0u) << "what was agreed to stands";
+  EXPECT_EQ(state(), "approved");
   EXPECT_TRUE(Eventually(
       [&] { return Get("/findings/" + shop, "admin").json.StringAt("status") == "excepted"; }));
-  // Refused by somebody: the file says that it counts.
+  // Refused by somebody: the file, of one who may agree alone, says that it counts.
   ASSERT_EQ(Post("/exceptions/by-file/refuse", "admin", "{}").status, 200);
   EXPECT_EQ(apply(false), 1u);
   EXPECT_EQ(Get("/exceptions/by-file", "admin").json.StringAt("state"), "approved");
   EXPECT_EQ(world_->Call("DELETE", "/api/v1/exceptions/by-file", "admin").status, 204);
   EXPECT_TRUE(Eventually(
       [&] { return Get("/findings/" + shop, "admin").json.StringAt("status") == "open"; }));
+}
+
+// What an agent judges of its node stands among the findings: in both languages, excepted like
+// others, untouched by what inspections find, and closed when the check passes.
+TEST_F(RoutesTest, FindingsOfOthers) {
+  const Asset node{.cluster = std::string(kId), .version = "v1", .kind = "Node", .name = "n1"};
+  auto judged = [&](Status status) {
+    const OtherAssessment all[] = {
+        {.check = "node-swap", .status = status, .path = "swaps", .value = "1", .error = "hm"},
+        {.check = "none-of-these", .status = Status::kFail}};
+    ASSERT_TRUE(TakeAssessments(*feature_, node, all));
+  };
+  judged(Status::kFail);
+  auto find = [&] { return Get("/findings?q=check%3Anode-swap", "admin").json["items"]; };
+  ASSERT_TRUE(Eventually([&] { return find().size() == 1; }));
+  std::string id(find()[0].StringAt("id"));
+  auto status = [&] {
+    return std::string(Get("/findings/" + id, "admin").json.StringAt("status"));
+  };
+  auto zh = Get("/findings/" + id + "?lang=zh-CN", "admin");
+  EXPECT_EQ(zh.json.StringAt("title"), "启用了交换分区");
+  EXPECT_EQ(zh.json.StringAt("message"), "swaps 的值为 1");
+  EXPECT_EQ(zh.json.StringAt("remedy"), "关闭它");
+  EXPECT_EQ(zh.json.StringAt("category"), "resources");
+  EXPECT_EQ(zh.json.StringAt("severity"), "medium");
+  EXPECT_EQ(Get("/findings/" + id, "dev-a").status, 404) << "it is in no namespace";
+  auto check = Get("/checks/node-swap", "admin");
+  EXPECT_EQ(check.json.StringAt("title"), "Swap is on") << check.body;
+  EXPECT_EQ(check.json["failed"], Value::Int(1));
+  EXPECT_THAT(Texts(Get("/checks", "admin").json["items"], "id"), ::testing::Contains("node-swap"));
+
+  std::string exception = Ask("dev-web", R"({"check":"node-swap","reason":"r","kind":"Node",
+    "labels":{"app":"web"}})");
+  ASSERT_EQ(Post("/exceptions/" + exception + "/refuse", "admin", "{}").status, 200);
+  exception =
+      Ask("cluster-lead", R"({"check":"node-*","cluster":"uid-1","kind":"Node","reason":"r"})");
+  ASSERT_EQ(Post("/exceptions/" + exception + "/approve", "admin", "{}").status, 200);
+  EXPECT_TRUE(Eventually([&] { return status() == "excepted"; }));
+  judged(Status::kFail);
+  ASSERT_EQ(Post("/exceptions/" + exception + "/withdraw", "cluster-lead", "{}").status, 200);
+  EXPECT_TRUE(Eventually([&] { return status() == "open"; }));
+
+  // A full inspection knows nothing of it: that is no difference.
+  auto run = Post("/inspections/run", "admin", R"({"cluster":"uid-1"})");
+  ASSERT_EQ(run.status, 202) << run.body;
+  auto record = [&] { return Get("/runs/" + std::string(run.json.StringAt("id")), "admin").json; };
+  ASSERT_TRUE(Eventually([&] { return record().StringAt("state") == "done"; }));
+  EXPECT_EQ(record()["drift"], Value::Int(0));
+  EXPECT_EQ(status(), "open");
+
+  judged(Status::kError);
+  EXPECT_TRUE(Eventually([&] {
+    return Get("/findings/" + id, "admin").json.StringAt("message") == "could not be read: hm";
+  }));
+  judged(Status::kPass);
+  EXPECT_TRUE(Eventually([&] { return status() == "closed"; }));
 }
 
 TEST_F(RoutesTest, EveryRouteIsClosedToStrangers) {
