@@ -4,8 +4,7 @@
 #include <charconv>
 #include <map>
 
-#include "formats/yaml.h"
-#include "lang/rego/ast/ast_compare.h"
+#include "lang/rego/ast/annotations_yaml.h"
 #include "lang/rego/ast/parser.h"
 #include "lang/rego/ast/parser_impl.h"
 #include "lang/rego/ast/printer.h"
@@ -40,14 +39,9 @@ class Block {
       yaml_ += '\n';
     }
     if (Trim(yaml_).empty()) return Fail(errors, "expected METADATA block, found whitespace");
-    YamlOptions options;
-    options.max_depth = 100;
-    Result<Value> parsed = ParseYaml(yaml_, module_.arena, options);
-    if (!parsed) return FailYaml(errors, parsed.error());
-    if (!parsed->IsMap() && !parsed->IsNull()) {
-      return FailShape(errors, 1, *parsed, "ast.rawAnnotation");
-    }
-    return Fill(*parsed, out, errors);
+    Result<AnnotationFields> fields = ReadAnnotationFields(yaml_, module_.arena);
+    if (!fields) return FailYaml(errors, fields.error().message());
+    return Fill(*fields, out, errors);
   }
 
  private:
@@ -67,40 +61,18 @@ class Block {
     if (!lines_.empty()) at_ = lines_[std::min(line, lines_.size() - 1)].at;
   }
 
-  bool FailYaml(std::vector<Diagnostic>& errors, const Error& error) {
-    size_t line = 0;
-    for (const Error::Arg& arg : error.args()) {
-      if (arg.name == "line") {
-        std::from_chars(arg.value.data(), arg.value.data() + arg.value.size(), line);
-      }
+  bool FailYaml(std::vector<Diagnostic>& errors, const std::string& message) {
+    std::string_view rest = message;
+    for (std::string_view head : {"yaml: unmarshal errors:\n  line ", "yaml: line "}) {
+      if (!rest.starts_with(head)) continue;
+      rest.remove_prefix(head.size());
+      size_t line = 0;
+      std::from_chars(rest.data(), rest.data() + rest.size(), line);
+      Place(line);
+      return Fail(errors, WithHints(message));
     }
-    Place(line);
-    return Fail(errors, WithHints("yaml: line " + std::to_string(line) + ": " + error.message()));
-  }
-
-  bool FailShape(std::vector<Diagnostic>& errors, size_t line, const Value& value,
-                 std::string_view wanted) {
-    std::string_view tag = "!!map";
-    std::string shown;
-    if (value.IsArray()) tag = "!!seq";
-    if (!value.IsArray() && !value.IsMap()) {
-      tag = value.IsString() ? "!!str"
-            : value.IsBool() ? "!!bool"
-            : value.IsInt()  ? "!!int"
-                             : "!!float";
-      std::string text;
-      if (value.IsString()) {
-        text = value.AsString();
-      } else {
-        AppendScalar(value, text);
-      }
-      if (text.size() > 10) text = text.substr(0, 7) + "...";
-      shown = " `" + text + "`";
-    }
-    Place(line);
-    return Fail(errors, WithHints("yaml: unmarshal errors:\n  line " + std::to_string(line) +
-                                  ": cannot unmarshal " + std::string(tag) + shown + " into " +
-                                  std::string(wanted)));
+    Place(0);
+    return Fail(errors, WithHints(message));
   }
 
   // Where a `:` is followed by something that looks like a blank and is none.
@@ -147,114 +119,83 @@ class Block {
     return out + "'";
   }
 
-  size_t LineOf(std::string_view key) const {
-    size_t line = 1;
-    std::string_view rest = yaml_;
-    while (!rest.empty()) {
-      if (rest.starts_with(key) && rest.substr(key.size()).starts_with(':')) return line;
-      const size_t end = rest.find('\n');
-      rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-      ++line;
-    }
-    return 1;
-  }
+  Value Text(std::string_view text) { return Value::String(module_.arena, text); }
 
-  bool String(const Value& raw, std::string_view key, std::string_view& out,
-              std::vector<Diagnostic>& errors) {
-    const Value* value = raw.Find(key);
-    if (value == nullptr || value->IsNull()) return true;
-    if (value->IsString()) {
-      out = value->AsString();
-    } else if (value->IsArray() || value->IsMap()) {
-      return FailShape(errors, LineOf(key), *value, "string");
-    } else {
-      std::string text;
-      AppendScalar(*value, text);
-      out = module_.arena.Copy(text);
-    }
-    return true;
-  }
-
-  bool Fill(const Value& raw, Annotations& out, std::vector<Diagnostic>& errors) {
+  bool Fill(const AnnotationFields& raw, Annotations& out, std::vector<Diagnostic>& errors) {
     Arena& arena = module_.arena;
-    std::string_view scope;
-    std::string_view title;
-    std::string_view description;
-    if (!String(raw, "scope", scope, errors) || !String(raw, "title", title, errors) ||
-        !String(raw, "description", description, errors)) {
-      return false;
-    }
-    out.scope = scope;
-    if (const Value* entrypoint = raw.Find("entrypoint");
-        entrypoint != nullptr && !entrypoint->IsNull()) {
-      if (!entrypoint->IsBool()) {
-        return FailShape(errors, LineOf("entrypoint"), *entrypoint, "bool");
-      }
-      out.entrypoint = entrypoint->AsBool();
-    }
-    static constexpr std::pair<std::string_view, std::string_view> kLists[] = {
-        {"organizations", "[]string"},
-        {"related_resources", "[]interface {}"},
-        {"authors", "[]interface {}"},
-        {"schemas", "[]map[string]interface {}"}};
-    for (const auto& [key, type] : kLists) {
-      const Value* list = raw.Find(key);
-      if (list != nullptr && !list->IsNull() && !list->IsArray()) {
-        return FailShape(errors, LineOf(key), *list, type);
-      }
-    }
-    for (std::string_view key : {"compile", "custom", "labels"}) {
-      const Value* map = raw.Find(key);
-      if (map != nullptr && !map->IsNull() && !map->IsMap()) {
-        return FailShape(errors, LineOf(key), *map, "map[string]interface {}");
-      }
-    }
+    out.scope = arena.Copy(raw.scope);
+    out.entrypoint = raw.entrypoint;
     MapBuilder map(arena);
-    if (!title.empty()) map.Add("title", Value::String(title));
-    if (!description.empty()) map.Add("description", Value::String(description));
+    if (!raw.title.empty()) map.Add("title", Text(raw.title));
+    if (!raw.description.empty()) map.Add("description", Text(raw.description));
     if (out.entrypoint) map.Add("entrypoint", Value::Bool(true));
     std::vector<Value> list;
-    for (const Value& item : raw["organizations"].items()) {
-      if (item.IsArray() || item.IsMap()) {
-        return FailShape(errors, LineOf("organizations") + 1 + list.size(), item, "string");
-      }
-      std::string text;
-      if (item.IsString()) {
-        text = item.AsString();
-      } else if (!item.IsNull()) {
-        AppendScalar(item, text);
-      }
-      list.push_back(Value::String(arena, text));
-    }
+    for (const std::string& item : raw.organizations) list.push_back(Text(item));
     if (!list.empty()) map.Add("organizations", Value::Array(arena, list));
     list.clear();
-    for (const Value& item : raw["related_resources"].items()) {
+    for (const Value& item : raw.related_resources) {
       Value resource;
       if (!RelatedResource(item, resource, errors)) return false;
       list.push_back(resource);
     }
     if (!list.empty()) map.Add("related_resources", Value::Array(arena, list));
-    if (!raw["compile"].IsNull() && !Compile(raw["compile"], map, errors)) return false;
+    if (raw.has_compile && !Compile(raw.compile, map, errors)) return false;
     list.clear();
-    for (const Value& item : raw["schemas"].items()) {
+    for (const Value& item : raw.schemas) {
       Value schema;
       if (!Schema(item, schema, errors)) return false;
       list.push_back(schema);
     }
     if (!list.empty()) map.Add("schemas", Value::Array(arena, list));
     list.clear();
-    for (const Value& item : raw["authors"].items()) {
+    for (const Value& item : raw.authors) {
       Value author;
       if (!Author(item, author, errors)) return false;
       list.push_back(author);
     }
     if (!list.empty()) map.Add("authors", Value::Array(arena, list));
-    for (std::string_view key : {"custom", "labels"}) {
-      if (raw[key].size() != 0) map.Add(key, raw[key]);
+    if (!AddMap("custom", raw.custom, map, errors) || !AddMap("labels", raw.labels, map, errors)) {
+      return false;
     }
     out.value = map.Finish();
     out.at = at_;
     out.end = lines_.empty() ? at_ : lines_.back().at;
+    return true;
+  }
+
+  bool AddMap(std::string_view name, const Value& raw, MapBuilder& map,
+              std::vector<Diagnostic>& errors) {
+    for (const auto& [key, item] : raw.entries()) {
+      std::string path;
+      if (!TextKeys(item, path)) return Fail(errors, "invalid map key type(s): " + path);
+    }
+    if (!raw.empty()) map.Add(name, raw);
+    return true;
+  }
+
+  // Whether all keys are text, as far as OPA looks: it goes on below lists, and below maps that
+  // have other keys. `path` leads to the map where that is not so.
+  static bool TextKeys(const Value& value, std::string& path) {
+    const size_t length = path.size();
+    const auto step = [&](std::string_view name) {
+      path.resize(length);
+      if (!path.empty()) path += '/';
+      path += name;
+    };
+    if (value.IsArray()) {
+      for (size_t i = 0; i < value.items().size(); ++i) {
+        step(std::to_string(i));
+        if (!TextKeys(value.items()[i], path)) return false;
+      }
+    } else if (value.IsMap()) {
+      for (const auto& [key, item] : value.entries()) {
+        path.resize(length);
+        if (!key.IsString()) return false;
+        step(key.AsString());
+        if (!TextKeys(item, path)) return false;
+      }
+    }
+    path.resize(length);
     return true;
   }
 
@@ -303,7 +244,7 @@ class Block {
                               std::string(complaint));
     }
     MapBuilder map(module_.arena);
-    map.Add("ref", Value::String(ref));
+    map.Add("ref", Text(EscapeUrl(ref)));
     if (!description.empty()) map.Add("description", Value::String(description));
     out = map.Finish();
     return true;
@@ -345,6 +286,27 @@ class Block {
       }
     }
     return {};
+  }
+
+  // As Go prints the URL again: what may not stand in a path is escaped, but for the query.
+  static std::string EscapeUrl(std::string_view url) {
+    std::string out;
+    bool query = false;
+    for (char c : url) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (c == '?') query = true;
+      if (c == '#') query = false;
+      if (query || (byte > 0x20 && byte < 0x7F &&
+                    std::string_view("\"<>\\^`{|}").find(c) == std::string_view::npos)) {
+        out += c;
+        continue;
+      }
+      static constexpr char kHex[] = "0123456789ABCDEF";
+      out += '%';
+      out += kHex[byte >> 4];
+      out += kHex[byte & 15];
+    }
+    return out;
   }
 
   bool Author(const Value& item, Value& out, std::vector<Diagnostic>& errors) {
@@ -398,7 +360,17 @@ class Block {
   std::optional<Value> RefValue(std::string_view text, bool var_too) {
     ParseOptions options;
     Result<std::unique_ptr<Query>> query = rego::ParseQuery(std::string(text), options);
-    if (!query || (*query)->body.size() != 1 || (*query)->body[0]->kind != ExprKind::kTerm) {
+    why_ = "failed to parse term: ";
+    if (!query) {
+      why_ += query.error().message();
+      return std::nullopt;
+    }
+    if ((*query)->body.size() != 1) {
+      why_ += "expected exactly one term but got: " + ToText((*query)->body);
+      return std::nullopt;
+    }
+    if ((*query)->body[0]->kind != ExprKind::kTerm) {
+      why_ += "expected term but got " + ToText(*(*query)->body[0]);
       return std::nullopt;
     }
     const Term& term = *(*query)->body[0]->term;
@@ -416,6 +388,7 @@ class Block {
     } else if (var_too && term.kind == TermKind::kVar) {
       items.push_back(Value::String(module_.arena, term.name));
     } else {
+      why_ = "expected ref but got " + ToText(term);
       return std::nullopt;
     }
     return Value::Array(module_.arena, items);
@@ -430,7 +403,8 @@ class Block {
       if (!ref) {
         std::string quoted;
         AppendQuoted(item.AsString(), quoted);
-        return Fail(errors, "invalid unknowns element " + quoted);
+        return Fail(errors,
+                    "invalid unknowns element " + quoted + ": failed to parse ref: " + why_);
       }
       refs.push_back(*ref);
     }
@@ -440,7 +414,7 @@ class Block {
       if (!ref) {
         std::string quoted;
         AppendQuoted(mask->AsString(), quoted);
-        return Fail(errors, "invalid mask_rule annotation " + quoted);
+        return Fail(errors, "invalid mask_rule annotation " + quoted + ": " + why_);
       }
       out.Add("mask_rule", *ref);
     }
@@ -481,6 +455,7 @@ class Block {
   std::span<const Comment> lines_;
   Location at_;
   std::string yaml_;
+  std::string why_;  // the last RefValue() failed
 };
 
 Diagnostic ScopeError(const Module& module, const Annotations& a, std::string message) {

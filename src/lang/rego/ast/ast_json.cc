@@ -77,6 +77,8 @@ Value AnnotationsJson(const Annotations& annotations, Arena& arena) {
         map.Add("mask_rule", PathTerms(value["mask_rule"], arena));
       }
       out.Add(name, map.Finish());
+    } else if (name == "authors") {
+      out.Add(name, value);
     } else {
       out.Add(name, Sorted(value, arena));
     }

@@ -282,8 +282,9 @@ Result<std::unique_ptr<Module>> ParseModule(std::string file, std::string text,
   std::vector<Diagnostic> found;
   Parser parser(module->text, module->arena, options, false);
   if (!parser.Parse()) parser.TakeErrors(module->file, found);
-  module->comments.reserve(parser.lexed().comments.size());
-  for (const LexComment& c : parser.lexed().comments) {
+  const size_t comments = parser.CommentsRead();
+  module->comments.reserve(comments);
+  for (const LexComment& c : std::span(parser.lexed().comments).first(comments)) {
     const std::string_view body =
         std::string_view(module->text).substr(c.offset + 1, c.end - c.offset - 1);
     module->comments.push_back({CommentText(body), {c.offset, c.end - c.offset, c.row, c.column}});

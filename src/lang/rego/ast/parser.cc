@@ -81,6 +81,7 @@ Parser::Parser(std::string_view text, Arena& arena, const ParseOptions& options,
 
 std::string_view Parser::lit() const {
   if (At(Tok::kWhitespace)) return " ";
+  if (token().kind > Tok::kRawTemplateEnd) return {};  // signs have none in OPA either
   return text_.substr(token().offset, token().end - token().offset);
 }
 
@@ -99,6 +100,15 @@ Location Parser::Here() const {
     }
   }
   return at;
+}
+
+size_t Parser::CommentsRead() const {
+  const uint32_t end = At(Tok::kWhitespace) ? token().end : token().offset;
+  const auto& comments = lexed_.comments;
+  return static_cast<size_t>(
+      std::partition_point(comments.begin(), comments.end(),
+                           [&](const LexComment& c) { return c.offset < end; }) -
+      comments.begin());
 }
 
 uint32_t Parser::Offset() const { return At(Tok::kWhitespace) ? token().end : token().offset; }

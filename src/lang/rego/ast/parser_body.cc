@@ -106,7 +106,7 @@ Expr* Parser::ParseLiteralInner() {
       }
     }
     Restore(start);
-    while (!memo_.empty() && memo_.back().pos >= s_.pos) memo_.pop_back();
+    while (!memo_.empty() && memo_.back().pos >= 2 * s_.pos) memo_.pop_back();
   }
   if (At(Tok::kLParen) && LogicalActive()) {
     Operand operand;

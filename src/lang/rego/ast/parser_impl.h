@@ -62,7 +62,8 @@ class Parser {
   const std::vector<Statement>& statements() const { return statements_; }
   const Lexed& lexed() const { return lexed_; }
   void TakeErrors(const std::string& file, std::vector<Diagnostic>& out) const;
-  size_t steps() const { return steps_; }
+  // How many of the comments stand before the place where the parser stopped.
+  size_t CommentsRead() const;
 
   Arena& arena() { return arena_; }
   Term* NewTerm(TermKind kind, const Location& at);
@@ -93,7 +94,7 @@ class Parser {
     bool newline = false;     // a line break was skipped before it
   };
   struct MemoEntry {
-    uint32_t pos;
+    uint32_t pos;  // twice the token's index, and 1 more for the blanks after it
     Term* term;
     State after;
   };

@@ -177,7 +177,7 @@ Term* Parser::ParseBinary(int level, uint32_t offset) {
 Term* Parser::ParseTerm() {
   Depth depth(*this);
   if (!Enter()) return nullptr;
-  const uint32_t pos = s_.pos;
+  const uint32_t pos = 2 * s_.pos + (At(Tok::kWhitespace) ? 1 : 0);
   for (size_t i = memo_.size(); i > 0 && memo_[i - 1].pos >= pos; --i) {
     if (memo_[i - 1].pos == pos) {
       Term* term = memo_[i - 1].term;
