@@ -9,10 +9,10 @@ namespace {
 using Family = std::span<const Builtin> (*)();
 
 constexpr Family kFamilies[] = {
-    OperatorBuiltins, NumberBuiltins, AggregateBuiltins, ObjectBuiltins,
-    StringBuiltins,   TypeBuiltins,   EncodingBuiltins,  RegexBuiltins,
-    GlobBuiltins,     UnitBuiltins,   NetBuiltins,       TimeBuiltins,
-    CryptoBuiltins,   TokenBuiltins,  EffectBuiltins,    SchemaBuiltins,
+    OperatorBuiltins, NumberBuiltins,   AggregateBuiltins, ObjectBuiltins, StringBuiltins,
+    TypeBuiltins,     EncodingBuiltins, RegexBuiltins,     GlobBuiltins,   UnitBuiltins,
+    NetBuiltins,      TimeBuiltins,     CryptoBuiltins,    TokenBuiltins,  EffectBuiltins,
+    SchemaBuiltins,   GraphqlBuiltins,
 };
 
 }  // namespace
