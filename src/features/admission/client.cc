@@ -18,8 +18,10 @@ Error NotFound(std::string_view kind) {
                            GoQuote(AsciiLower(kind))));
 }
 
-// What matching one constraint against a review says.
-Result<bool> Matches(const Constraint& constraint, const Review& review, const NamespaceView* ns) {
+}  // namespace
+
+Result<bool> MatchesReview(const Constraint& constraint, const Review& review,
+                           const NamespaceView* ns) {
   if (!constraint.has_match) return true;
   bool any = false;
   // On DELETE object is the old one, looked at twice for nothing.
@@ -40,8 +42,6 @@ Result<bool> Matches(const Constraint& constraint, const Review& review, const N
   }
   return false;
 }
-
-}  // namespace
 
 // --- Inventory -----------------------------------------------------------------------------------
 
@@ -184,6 +184,12 @@ void Client::RemoveData(const Value& object) {
   if (found != namespaces_.end()) namespaces_.erase(found);
 }
 
+void Client::ClearData() {
+  inventory_.Clear();
+  namespaces_.clear();
+  frozen_ = false;
+}
+
 void Client::RemoveTemplate(std::string_view name) {
   auto found = templates_.find(name);
   if (found != templates_.end()) templates_.erase(found);
@@ -262,6 +268,28 @@ const std::vector<uint32_t>& Client::CandidatesFor(const Review& review,
   return scratch;
 }
 
+// A Rego policy's time is that of all its constraints, CEL's of each.
+Result<> Client::JudgeTimed(const Template& of, const Review& review,
+                            std::span<const Constraint* const> constraints,
+                            const JudgeContext& context, Arena& arena,
+                            std::vector<Finding>& findings, Response& out) {
+  using Clock = std::chrono::steady_clock;
+  std::string_view engine = of.policy->engine();
+  size_t step = engine == kRegoEngine ? constraints.size() : 1;
+  for (size_t at = 0; at < constraints.size(); at += step) {
+    auto begin = Clock::now();
+    BW_TRY(of.policy->Judge(review, constraints.subspan(at, step), context, arena, findings));
+    auto spent = Clock::now() - begin;
+    std::string name;
+    if (engine != kRegoEngine) {
+      name = fmt::format("{}/{}", constraints[at]->kind, constraints[at]->name);
+    }
+    out.times.push_back({of.definition.kind, std::move(name), engine,
+                         std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count(), step});
+  }
+  return Ok{};
+}
+
 Result<Response> Client::Judge(const Review& review, const ReviewOptions& options,
                                Arena& arena) const {
   BW_CHECK(frozen_);
@@ -288,7 +316,7 @@ Result<Response> Client::Judge(const Review& review, const ReviewOptions& option
     for (; at < candidates.size() && candidates_[candidates[at]].of == of; ++at) {
       if (skip) continue;
       const Constraint* constraint = candidates_[candidates[at]].constraint;
-      Result<bool> matches = Matches(*constraint, review, ns);
+      Result<bool> matches = MatchesReview(*constraint, review, ns);
       if (!matches) {
         out.violations.push_back(
             {constraint,
@@ -300,15 +328,8 @@ Result<Response> Client::Judge(const Review& review, const ReviewOptions& option
     }
     if (matching.empty()) continue;
     findings.clear();
-    auto begin = options.times ? std::chrono::steady_clock::now()
-                               : std::chrono::steady_clock::time_point();
-    Result<> judged = of->policy->Judge(review, matching, context, arena, findings);
-    if (options.times) {
-      auto spent = std::chrono::steady_clock::now() - begin;
-      out.times.push_back(
-          {of->definition.kind, "", of->policy->engine(),
-           std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count(), matching.size()});
-    }
+    Result<> judged = options.times ? JudgeTimed(*of, review, matching, context, arena, findings, out)
+                                    : of->policy->Judge(review, matching, context, arena, findings);
     if (!judged) {
       if (errors.empty()) {
         errors = fmt::format("{}: {}: {}\n\n", kTarget, of->policy->engine(),

@@ -53,7 +53,8 @@ struct Violation {
 
 // How long one template's policy took over one review.
 struct TimeSpent {
-  std::string_view kind, name;  // of a constraint: its name; of a template: ""
+  std::string_view kind;
+  std::string name;  // of a constraint "Kind/name"; of a template ""
   std::string_view engine;
   int64_t nanoseconds = 0;
   size_t constraints = 0;
@@ -70,6 +71,10 @@ struct ReviewOptions {
   bool by_operation = false;
   JudgeContext context;  // without data
 };
+
+// Whether a constraint is for a review; `ns` is the object's namespace, where it is known.
+Result<bool> MatchesReview(const Constraint& constraint, const Review& review,
+                           const NamespaceView* ns);
 
 // The tree of data.inventory: cluster/<version>/<kind>/<name> and
 // namespace/<namespace>/<version>/<kind>/<name>.
@@ -101,6 +106,7 @@ class Client {
   Result<> AddConstraint(const Value& object);
   Result<> AddData(const Value& object);
   void RemoveData(const Value& object);
+  void ClearData();
   void RemoveTemplate(std::string_view name);
   void RemoveConstraint(std::string_view kind, std::string_view name);
   void Freeze();
@@ -118,6 +124,10 @@ class Client {
     const Template* of;
     const Constraint* constraint;
   };
+  static Result<> JudgeTimed(const Template& of, const Review& review,
+                             std::span<const Constraint* const> constraints,
+                             const JudgeContext& context, Arena& arena,
+                             std::vector<Finding>& findings, Response& out);
   const std::vector<uint32_t>& CandidatesFor(const Review& review,
                                              std::vector<uint32_t>& scratch) const;
 

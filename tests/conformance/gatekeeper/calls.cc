@@ -106,7 +106,7 @@ std::optional<std::string> SkipReason(const Call& call) {
 Verdict CompareError(const std::optional<std::string>& want,
                      const std::optional<std::string>& got) {
   if (want.has_value() != got.has_value()) {
-    return want ? fmt::format("expected the error {:?}, there was none", *want)
+    return want ? fmt::format("expected the error {}, there was none", *want)
                 : fmt::format("unexpected error: {}", *got);
   }
   if (want && *want != *got) return fmt::format("expected the error\n  {}\nfound\n  {}", *want, *got);
