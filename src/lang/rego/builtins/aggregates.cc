@@ -56,14 +56,16 @@ Outcome Accumulate(Context& c, Args args, Value& out) {
   if (c.halted()) return Outcome::kHalt;
   if (integers) return Give(out, BigIntValue(c.arena, exact));
 
+  // OPA's products begin with a float of 53 bits, and stay so.
+  constexpr int kProductBits = 53;
   Float total = FloatOfInt(kProduct ? 1 : 0);
   for (const Value& item : items) {
     if (!item.IsNumber()) return WrongElement(c, 1, list, item, "number");
     std::optional<Float> number = ToFloat(item);
     if (!number) return c.Fail("number too big");
-    total = kProduct ? Multiply(total, *number) : Add(total, *number);
+    total = kProduct ? Multiply(total, *number, kProductBits) : Add(total, *number);
   }
-  return Give(out, FloatValue(c.arena, total));
+  return Give(out, FloatValue(c.arena, total, kProduct ? kProductBits : 64));
 }
 
 Outcome Max(Context& c, Args args, Value& out) {

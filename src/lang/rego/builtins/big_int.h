@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/value.h"
+#include "lang/rego/builtins/number.h"
 
 namespace bulwark::rego {
 
@@ -18,6 +19,8 @@ using BigInt = boost::multiprecision::cpp_int;
 std::optional<BigInt> ToBigInt(const Value& number);
 // The same of decimal text.
 std::optional<BigInt> ParseBigInt(std::string_view text);
+// Without its fraction.
+BigInt WholeOf(const Float& number);
 Value BigIntValue(Arena& arena, const BigInt& integer);
 
 }  // namespace bulwark::rego

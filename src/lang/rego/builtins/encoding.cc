@@ -158,23 +158,147 @@ Result<Value> ParseGoJson(std::string_view text, Arena& arena) {
   return ParseJson(mended, arena, options);
 }
 
-// Go's words for what is wrong with a text, as far as one line says it.
-std::string JsonProblem(std::string_view text, const Error& error) {
-  if (Trim(text).empty()) return "EOF";
-  size_t line = 0;
-  size_t column = 0;
-  for (const Error::Arg& arg : error.args()) {
-    if (arg.name == "line") line = static_cast<size_t>(std::stoul(arg.value));
-    if (arg.name == "column") column = static_cast<size_t>(std::stoul(arg.value));
+// Says what is wrong with a text in the words of Go's encoding/json.
+class JsonProblem {
+ public:
+  explicit JsonProblem(std::string_view text) : text_(text) {}
+
+  // The text must be malformed.
+  std::string Find() {
+    Space();
+    if (at_ == text_.size()) return "EOF";
+    if (!AnyValue(0)) return problem_;
+    Space();
+    if (at_ == text_.size()) return "invalid JSON";
+    Bad("after top-level value");
+    return "error: " + problem_;
   }
-  std::vector<std::string_view> lines = Split(text, '\n');
-  if (line == 0 || line > lines.size() || column == 0) return error.message();
-  std::string_view rest = lines[line - 1].substr(std::min(column - 1, lines[line - 1].size()));
-  if (rest.empty()) return "unexpected EOF";
-  std::string out = "invalid character '";
-  out += rest.substr(0, DecodeUtf8(rest, 0).length);
-  return out + "': " + error.message();
-}
+
+ private:
+  void Space() {
+    while (at_ < text_.size() && std::string_view(" \t\r\n").find(text_[at_]) != text_.npos) ++at_;
+  }
+  bool Bad(std::string_view where) {
+    if (at_ >= text_.size()) {
+      problem_ = "unexpected EOF";
+      return false;
+    }
+    std::string quoted;
+    AppendQuoted(quoted, text_.substr(at_, 1));
+    quoted.front() = quoted.back() = '\'';
+    if (text_[at_] == '"') quoted = "'\"'";
+    if (text_[at_] == '\'') quoted = "'\\''";
+    problem_ = "invalid character " + quoted + " " + std::string(where);
+    return false;
+  }
+  bool Is(char c) const { return at_ < text_.size() && text_[at_] == c; }
+  bool Digit() const { return at_ < text_.size() && IsAsciiDigit(text_[at_]); }
+
+  bool Word(std::string_view word) {
+    for (size_t i = 0; i < word.size(); ++i, ++at_) {
+      if (!Is(word[i])) {
+        return Bad("in literal " + std::string(word) + " (expecting '" + word[i] + "')");
+      }
+    }
+    return true;
+  }
+  bool Text() {
+    for (++at_; !Is('"'); ++at_) {
+      if (at_ >= text_.size() || static_cast<uint8_t>(text_[at_]) < 0x20) {
+        return Bad("in string literal");
+      }
+      if (text_[at_] != '\\') continue;
+      ++at_;
+      if (Is('u')) {
+        for (int i = 0; i < 4; ++i) {
+          ++at_;
+          if (at_ >= text_.size() || HexDigit(text_[at_]) < 0) {
+            return Bad("in \\u hexadecimal character escape");
+          }
+        }
+      } else if (at_ >= text_.size() ||
+                 std::string_view("\"\\/bfnrt").find(text_[at_]) == text_.npos) {
+        return Bad("in string escape code");
+      }
+    }
+    ++at_;
+    return true;
+  }
+  bool Number() {
+    if (Is('-')) {
+      ++at_;
+      if (!Digit()) return Bad("in numeric literal");
+    }
+    if (Is('0')) {
+      ++at_;
+    } else {
+      while (Digit()) ++at_;
+    }
+    if (Is('.')) {
+      ++at_;
+      if (!Digit()) return Bad("after decimal point in numeric literal");
+      while (Digit()) ++at_;
+    }
+    if (Is('e') || Is('E')) {
+      ++at_;
+      if (Is('+') || Is('-')) ++at_;
+      if (!Digit()) return Bad("in exponent of numeric literal");
+      while (Digit()) ++at_;
+    }
+    return true;
+  }
+  // The items of an array or object, behind its bracket.
+  bool Items(bool object, size_t depth) {
+    ++at_;
+    Space();
+    char close = object ? '}' : ']';
+    if (Is(close)) {
+      ++at_;
+      return true;
+    }
+    while (true) {
+      if (object) {
+        if (!Is('"')) return Bad("looking for beginning of object key string");
+        if (!Text()) return false;
+        Space();
+        if (!Is(':')) return Bad("after object key");
+        ++at_;
+        Space();
+      }
+      if (!AnyValue(depth + 1)) return false;
+      Space();
+      if (Is(close)) {
+        ++at_;
+        return true;
+      }
+      if (!Is(',')) return Bad(object ? "after object key:value pair" : "after array element");
+      ++at_;
+      Space();
+    }
+  }
+  bool AnyValue(size_t depth) {
+    if (depth > 1000) {
+      problem_ = "exceeded max depth";
+      return false;
+    }
+    if (at_ >= text_.size()) return Bad("");
+    switch (text_[at_]) {
+      case '{': return Items(true, depth);
+      case '[': return Items(false, depth);
+      case '"': return Text();
+      case 't': return Word("true");
+      case 'f': return Word("false");
+      case 'n': return Word("null");
+      default: break;
+    }
+    if (Is('-') || Digit()) return Number();
+    return Bad("looking for beginning of value");
+  }
+
+  std::string_view text_;
+  size_t at_ = 0;
+  std::string problem_;
+};
 
 // Numbers with an exponent that is no use to anybody are refused.
 bool NumbersFit(const Value& value) {
@@ -191,7 +315,7 @@ Outcome UnmarshalJson(Context& c, Args args, Value& out) {
   if (!TextArgument(c, args, text)) return Outcome::kError;
   if (!c.Spend(text.size() / 10 + 1)) return Outcome::kHalt;
   Result<Value> value = ParseGoJson(text, c.arena);
-  if (!value) return c.Fail(JsonProblem(text, value.error()));
+  if (!value) return c.Fail(JsonProblem(text).Find());
   if (!NumbersFit(*value)) return c.Fail("invalid number: number too big");
   return Give(out, *value);
 }
@@ -276,18 +400,19 @@ Outcome MarshalJsonWithOptions(Context& c, Args args, Value& out) {
                                  std::to_string(index) + ": " + must_be_string(entry.key));
     }
     std::string key(entry.key.AsString());
+    std::string shown = ToRegoText(entry.key);
     if (key == "pretty") {
-      if (!entry.value.IsBool()) return c.BadOperand(2, "key pretty failed cast to bool");
+      if (!entry.value.IsBool()) return c.BadOperand(2, "key " + shown + " failed cast to bool");
       told = entry.value.IsTrue();
     } else if (key == "prefix" || key == "indent") {
       if (!entry.value.IsString()) {
         return c.BadOperand(
-            2, "key " + key + " failed cast to string: " + must_be_string(entry.value));
+            2, "key " + shown + " failed cast to string: " + must_be_string(entry.value));
       }
       (key == "prefix" ? prefix : indent) = entry.value.AsString();
       implied = true;
     } else {
-      return c.BadOperand(2, "object contained unknown key " + key);
+      return c.BadOperand(2, "object contained unknown key " + shown);
     }
     ++index;
   }

@@ -82,63 +82,6 @@ std::string BigDigits(BigInt magnitude, unsigned base, bool upper) {
   return {out.rbegin(), out.rend()};
 }
 
-// A double as Go's strconv.FormatFloat spells it; precision -1: as many digits as tell it from its
-// neighbours.
-std::string SpellFloat(double real, char verb, int precision) {
-  if (verb == 'b') {  // mantissa and power of two
-    int exponent = 0;
-    auto mantissa = static_cast<int64_t>(std::ldexp(std::frexp(real, &exponent), 53));
-    exponent = real == 0 ? -1074 : exponent - 53;
-    if (real != 0 && exponent < -1074) {
-      mantissa >>= -1074 - exponent;
-      exponent = -1074;
-    }
-    std::string sign = real == 0 && std::signbit(real) ? "-" : "";
-    return sign + std::to_string(mantissa) + "p" + (exponent >= 0 ? "+" : "") +
-           std::to_string(exponent);
-  }
-  char lower = AsciiLower(verb);
-  std::string out;
-  // Room for the digits before the point, and those that are asked for.
-  out.resize(400 + static_cast<size_t>(std::max(precision, 0)));
-  auto written = [&](std::to_chars_result r) {
-    out.resize(static_cast<size_t>(r.ptr - out.data()));
-  };
-  char* begin = out.data();
-  char* end = begin + out.size();
-  if (lower == 'x') {
-    char* at = begin;
-    if (std::signbit(real)) *at++ = '-';
-    *at++ = '0';
-    *at++ = 'x';
-    double magnitude = std::abs(real);
-    written(precision < 0 ? std::to_chars(at, end, magnitude, std::chars_format::hex)
-                          : std::to_chars(at, end, magnitude, std::chars_format::hex, precision));
-  } else if (lower == 'g' && precision < 0) {
-    written(std::to_chars(begin, end, real, std::chars_format::scientific));
-    size_t e = out.find('e');
-    int exponent = std::atoi(out.c_str() + e + 1);
-    if (exponent >= -4 && exponent < 6) {
-      out.resize(400);
-      begin = out.data();
-      written(std::to_chars(begin, begin + out.size(), real, std::chars_format::fixed));
-    }
-  } else {
-    std::chars_format style = lower == 'e'   ? std::chars_format::scientific
-                              : lower == 'f' ? std::chars_format::fixed
-                                             : std::chars_format::general;
-    // Of %g, a precision of 0 counts as 1.
-    written(precision < 0 ? std::to_chars(begin, end, real, style)
-                          : std::to_chars(begin, end, real, style, precision));
-  }
-  if (lower == 'x') {  // an exponent of at least two digits
-    size_t p = out.find('p');
-    if (p != out.npos && out.size() - p == 3) out.insert(p + 2, "0");
-  }
-  if (verb >= 'A' && verb <= 'Z') out = AsciiUpper(out);
-  return out;
-}
-
 class Printer {
  public:
   Printer(Context& context, std::string_view format, std::span<const Value> args, std::string& out)
@@ -648,6 +591,63 @@ void Printer::FormatUnicode(uint64_t integer) {
 }
 
 }  // namespace
+
+std::string SpellFloat(double real, char verb, int precision) {
+  if (verb == 'b') {  // mantissa and power of two
+    int exponent = 0;
+    auto mantissa = static_cast<int64_t>(std::ldexp(std::frexp(real, &exponent), 53));
+    exponent = real == 0 ? -1074 : exponent - 53;
+    if (real != 0 && exponent < -1074) {
+      mantissa >>= -1074 - exponent;
+      exponent = -1074;
+    }
+    std::string sign = real == 0 && std::signbit(real) ? "-" : "";
+    return sign + std::to_string(mantissa) + "p" + (exponent >= 0 ? "+" : "") +
+           std::to_string(exponent);
+  }
+  char lower = AsciiLower(verb);
+  std::string out;
+  // Room for the digits before the point, and those that are asked for.
+  out.resize(400 + static_cast<size_t>(std::max(precision, 0)));
+  auto written = [&](std::to_chars_result r) {
+    out.resize(static_cast<size_t>(r.ptr - out.data()));
+  };
+  char* begin = out.data();
+  char* end = begin + out.size();
+  if (lower == 'x') {
+    char* at = begin;
+    if (std::signbit(real)) *at++ = '-';
+    *at++ = '0';
+    *at++ = 'x';
+    int power = 0;  // apart, so that the smallest numbers begin with a 1 too
+    double magnitude = std::frexp(std::abs(real), &power) * 2;
+    written(precision < 0 ? std::to_chars(at, end, magnitude, std::chars_format::hex)
+                          : std::to_chars(at, end, magnitude, std::chars_format::hex, precision));
+    size_t p = out.find('p');
+    int exponent = std::atoi(out.c_str() + p + 1) + (real == 0 ? 0 : power - 1);
+    out.resize(p);
+    std::string digits = std::to_string(std::abs(exponent));
+    out.append(exponent < 0 ? "p-" : "p+").append(digits.size() < 2 ? "0" : "").append(digits);
+  } else if (lower == 'g' && precision < 0) {
+    written(std::to_chars(begin, end, real, std::chars_format::scientific));
+    size_t e = out.find('e');
+    int exponent = std::atoi(out.c_str() + e + 1);
+    if (exponent >= -4 && exponent < 6) {
+      out.resize(400);
+      begin = out.data();
+      written(std::to_chars(begin, begin + out.size(), real, std::chars_format::fixed));
+    }
+  } else {
+    std::chars_format style = lower == 'e'   ? std::chars_format::scientific
+                              : lower == 'f' ? std::chars_format::fixed
+                                             : std::chars_format::general;
+    // Of %g, a precision of 0 counts as 1.
+    written(precision < 0 ? std::to_chars(begin, end, real, style)
+                          : std::to_chars(begin, end, real, style, precision));
+  }
+  if (verb >= 'A' && verb <= 'Z') out = AsciiUpper(out);
+  return out;
+}
 
 bool FormatLikeGo(Context& context, std::string_view format, std::span<const Value> args,
                   std::string& out) {

@@ -16,4 +16,8 @@ namespace bulwark::rego {
 bool FormatLikeGo(Context& context, std::string_view format, std::span<const Value> args,
                   std::string& out);
 
+// A double as strconv.FormatFloat spells it; precision -1: as many digits as tell it from its
+// neighbours.
+std::string SpellFloat(double real, char verb, int precision);
+
 }  // namespace bulwark::rego

@@ -9,7 +9,7 @@
 
 namespace bulwark::rego {
 
-// Work is the product of their lengths.
+// Fails for patterns of more than 2000 parts, and where it is too much work.
 Result<bool> GlobsIntersect(std::string_view a, std::string_view b);
 
 }  // namespace bulwark::rego

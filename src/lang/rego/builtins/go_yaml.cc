@@ -13,6 +13,7 @@
 #include "formats/json.h"
 #include "formats/yaml_scalar.h"
 #include "lang/rego/builtins/builtin.h"
+#include "lang/rego/builtins/format.h"
 #include "lang/rego/builtins/go_text.h"
 #include "lang/rego/builtins/number.h"
 
@@ -75,11 +76,11 @@ class Reader {
   };
 
   Error Problem() const {
-    // What the scanner finds wrong it reports a line too early.
-    size_t line = parser_.problem_mark.line + (parser_.error == YAML_SCANNER_ERROR ? 1 : 0);
-    if (parser_.problem_mark.line == 0 && parser_.context_mark.line != 0) {
-      line = parser_.context_mark.line + (parser_.error == YAML_SCANNER_ERROR ? 1 : 0);
-    }
+    // As go-yaml counts: where the construct began that went wrong, if not in the first line; what
+    // the scanner finds is reported a line too early.
+    size_t line =
+        parser_.context_mark.line != 0 ? parser_.context_mark.line : parser_.problem_mark.line;
+    if (line != 0 && parser_.error == YAML_SCANNER_ERROR) ++line;
     std::string message = "yaml: ";
     if (line != 0) message += "line " + std::to_string(line) + ": ";
     message +=
@@ -130,8 +131,11 @@ class Reader {
     }
     std::optional<Value> resolved = yaml::Resolve(tag, text);
     if (!resolved || (resolved->IsBool() && IsOldBool(text))) {
-      return Fail("cannot decode !!str `" + std::string(text) + "` as a " +
-                  std::string(written == nullptr ? "" : written));
+      std::string_view name = written == nullptr ? "" : written;
+      constexpr std::string_view kPrefix = "tag:yaml.org,2002:";
+      std::string shown(name);
+      if (name.starts_with(kPrefix)) shown = "!!" + std::string(name.substr(kPrefix.size()));
+      return Fail("cannot decode !!str `" + std::string(text) + "` as a " + shown);
     }
     node.value = resolved->CopyTo(arena_);
     return node;
@@ -161,9 +165,17 @@ class Reader {
       frames_.back().nodes.push_back(node);
     } else if (documents_ == 1) {
       if (node.value.IsDouble() && !std::isfinite(node.value.AsDouble())) return NotFinite(node);
-      root_ = yaml::AfterJson(node.value);
+      root_ = AfterJson(node.value);
     }
     return Ok();
+  }
+
+  // A double is what Go's JSON of it reads as: without fraction an integer.
+  Value AfterJson(const Value& value) {
+    if (!value.IsDouble()) return value;
+    std::string text;
+    AppendJsonDouble(text, value.AsDouble());
+    return NumberFromText(arena_, text);
   }
 
   static Error NotFinite(const Node& node) {
@@ -182,7 +194,7 @@ class Reader {
       bool key = frame.map && (&inner - frame.nodes.data()) % 2 == 0;
       if (key) continue;
       if (inner.value.IsDouble() && !std::isfinite(inner.value.AsDouble())) return NotFinite(inner);
-      inner.value = yaml::AfterJson(inner.value);
+      inner.value = AfterJson(inner.value);
     }
     if (frame.map) {
       node.value = BW_TRY(MapOf(frame.nodes));
@@ -211,7 +223,12 @@ class Reader {
         continue;
       }
       std::optional<std::string> key = yaml::KeyText(nodes[i].value);
-      if (!key) return Fail("unsupported map key: " + ToRegoText(nodes[i].value));
+      if (!key && nodes[i].value.IsNull()) {
+        return Error(
+            Code::kInvalid,
+            "unsupported map key of type: %!s(<nil>), key: <nil>, value: " + ToRegoText(value));
+      }
+      if (!key) return Fail("invalid map key: " + ToRegoText(nodes[i].value));
       out.Add(Value::String(arena_, *key), nodes[i + 1].merge ? Value::String("<<") : value);
     }
     for (const Value& map : merged) {
@@ -437,9 +454,9 @@ class Writer {
   void Scalar(const Value& value, size_t indent, bool key) {
     if (value.IsString()) return String(value.AsString(), indent, key);
     if (value.IsDouble()) {
-      out_ += GoFloat(value.AsDouble(), 'g');
+      out_ += SpellFloat(value.AsDouble(), 'g', -1);
     } else if (value.IsDecimal()) {
-      out_ += GoFloat(value.ToDouble(), 'g');
+      out_ += SpellFloat(value.ToDouble(), 'g', -1);
     } else if (value.IsNumber()) {
       AppendNumber(out_, value);
     } else {
@@ -455,7 +472,7 @@ class Writer {
     std::optional<Value> means = yaml::Resolve(yaml::Tag::kNone, text);
     bool date = text.size() >= 8 && text.size() <= 40 && IsAsciiDigit(text[0]) &&
                 yaml::Resolve(yaml::Tag::kTimestamp, text).has_value();
-    bool is_string = means && means->IsString() && text != "<<" && !date;
+    bool is_string = means && means->IsString() && !date;
     if (!is_string || IsBase60(text) || IsOldBool(text)) return DoubleQuoted(text);
     if (may.plain) {
       out_ += text;

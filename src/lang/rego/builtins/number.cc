@@ -72,21 +72,26 @@ std::string ShortestDigits(double d) {
 
 constexpr double kMaxExactDouble = 9007199254740992.0;  // 2^53
 
-Float Rounded(bool negative, Uint128 mantissa, int32_t exponent, bool sticky) {
+// Nearest with a mantissa of so many bits (64 at most).
+Float Rounded(bool negative, Uint128 mantissa, int32_t exponent, bool sticky, int bits = 64) {
   if (mantissa == 0) return {negative, 0, 0};
   auto high = static_cast<uint64_t>(mantissa >> 64);
-  if (high == 0) {
-    auto low = static_cast<uint64_t>(mantissa);
-    int shift = std::countl_zero(low);
-    return {negative, low << shift, exponent - shift};
+  int width = high != 0 ? 128 - std::countl_zero(high)
+                        : 64 - std::countl_zero(static_cast<uint64_t>(mantissa));
+  int spare = 64 - bits;  // low bits of the mantissa that stay 0
+  if (width <= bits) {
+    int shift = 64 - width;
+    return {negative, static_cast<uint64_t>(mantissa) << shift, exponent - shift};
   }
-  int shift = 64 - std::countl_zero(high);
-  auto kept = static_cast<uint64_t>(mantissa >> shift);
+  int shift = width - bits;
+  auto kept = static_cast<uint64_t>(mantissa >> shift) << spare;
   Uint128 rest = mantissa & ((Uint128{1} << shift) - 1);
   Uint128 half = Uint128{1} << (shift - 1);
-  exponent += shift;
-  if (rest > half || (rest == half && (sticky || (kept & 1) != 0))) {
-    if (++kept == 0) {
+  exponent += shift - spare;
+  uint64_t unit = uint64_t{1} << spare;
+  if (rest > half || (rest == half && (sticky || (kept & unit) != 0))) {
+    kept += unit;
+    if (kept == 0) {
       kept = uint64_t{1} << 63;
       ++exponent;
     }
@@ -192,12 +197,14 @@ void RoundNearest(Spelled& number, size_t count) {
 }
 
 // The fewest digits between the middles to the neighbouring floats.
-Spelled Shortest(const Float& a) {
-  BigInt twice = BigInt(a.mantissa) * 2;
-  Spelled number = Exactly(twice, a.exponent - 1);
-  Spelled lower = Exactly(twice - 1, a.exponent - 1);
-  Spelled upper = Exactly(twice + 1, a.exponent - 1);
-  bool inclusive = a.mantissa % 2 == 0;
+Spelled Shortest(const Float& a, int bits) {
+  uint64_t mantissa = a.mantissa >> (64 - bits);
+  int32_t half = a.exponent + (64 - bits) - 1;
+  BigInt twice = BigInt(mantissa) * 2;
+  Spelled number = Exactly(twice, half);
+  Spelled lower = Exactly(twice - 1, half);
+  Spelled upper = Exactly(twice + 1, half);
+  bool inclusive = mantissa % 2 == 0;
   auto digit = [](const Spelled& s, size_t i) { return i < s.digits.size() ? s.digits[i] : '0'; };
   for (size_t i = 0; i < number.digits.size(); ++i) {
     char low = digit(lower, i);
@@ -371,10 +378,10 @@ Float Subtract(const Float& a, const Float& b) {
   return Add(a, {!b.negative, b.mantissa, b.exponent});
 }
 
-Float Multiply(const Float& a, const Float& b) {
+Float Multiply(const Float& a, const Float& b, int bits) {
   bool negative = a.negative != b.negative;
   if (a.IsZero() || b.IsZero()) return {negative, 0, 0};
-  return Rounded(negative, Uint128{a.mantissa} * b.mantissa, a.exponent + b.exponent, false);
+  return Rounded(negative, Uint128{a.mantissa} * b.mantissa, a.exponent + b.exponent, false, bits);
 }
 
 Float Divide(const Float& a, const Float& b) {
@@ -401,13 +408,22 @@ Float Truncate(const Float& a) {
   return Rounded(a.negative, a.mantissa >> -a.exponent, 0, false);
 }
 
-std::string FloatText(const Float& a) {
+std::string FloatText(const Float& a, int bits) {
   if (a.IsZero()) return a.negative ? "-0" : "0";
-  std::optional<Spelled> spelled = ByDouble(a);
-  return Spell(spelled ? *spelled : Shortest(a), a.negative, a.IsInteger());
+  std::optional<Spelled> spelled = bits == 64 ? ByDouble(a) : std::nullopt;
+  return Spell(spelled ? *spelled : Shortest(a, bits), a.negative, a.IsInteger());
 }
 
-Value FloatValue(Arena& arena, const Float& a) { return NumberFromText(arena, FloatText(a)); }
+Value FloatValue(Arena& arena, const Float& a, int bits) {
+  return NumberFromText(arena, FloatText(a, bits));
+}
+
+BigInt WholeOf(const Float& a) {
+  BigInt out = a.mantissa;
+  if (a.exponent > 0) out <<= static_cast<unsigned>(a.exponent);
+  if (a.exponent < 0) out >>= static_cast<unsigned>(-a.exponent);
+  return a.negative ? BigInt(-out) : out;
+}
 
 std::optional<BigInt> ParseBigInt(std::string_view text) {
   std::optional<Decimal> decimal = ParseDecimal(text);

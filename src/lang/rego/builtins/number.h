@@ -50,13 +50,15 @@ std::optional<Float> ToFloat(const Value& number);
 Float FloatOfInt(int64_t integer);
 Float Add(const Float& a, const Float& b);
 Float Subtract(const Float& a, const Float& b);
-Float Multiply(const Float& a, const Float& b);
+// `bits`: of the result's mantissa.
+Float Multiply(const Float& a, const Float& b, int bits = 64);
 Float Divide(const Float& a, const Float& b);  // b is not 0
 int CompareFloats(const Float& a, const Float& b);
 // Without its fraction.
 Float Truncate(const Float& a);
 // The shortest decimal number that is nearest to it, as OPA spells results.
-std::string FloatText(const Float& a);
-Value FloatValue(Arena& arena, const Float& a);
+// `bits`: how many of the mantissa count.
+std::string FloatText(const Float& a, int bits = 64);
+Value FloatValue(Arena& arena, const Float& a, int bits = 64);
 
 }  // namespace bulwark::rego

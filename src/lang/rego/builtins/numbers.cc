@@ -110,7 +110,9 @@ Outcome Unary(Context& c, Args args, Value& out) {
   }
   std::optional<Float> number = ToFloat(args[0]);
   if (!number) return TooBig(c);
-  return GiveFloat(c, out, kOperation(*number));
+  Float result = kOperation(*number);
+  if (kMagnitude || result.IsZero()) return GiveFloat(c, out, result);
+  return Give(out, BigIntValue(c.arena, WholeOf(result)));  // to the last digit, not shortest
 }
 
 Float Magnitude(const Float& a) { return {false, a.mantissa, a.exponent}; }
@@ -299,11 +301,7 @@ Outcome FormatInt(Context& c, Args args, Value& out) {
   } else {
     std::optional<Float> number = ToFloat(args[0]);
     if (!number) return TooBig(c);
-    Float whole = Truncate(*number);
-    integer = whole.mantissa;
-    if (whole.exponent > 0) integer <<= static_cast<unsigned>(whole.exponent);
-    if (whole.exponent < 0) integer >>= static_cast<unsigned>(-whole.exponent);
-    if (whole.negative) integer = -integer;
+    integer = WholeOf(*number);
   }
   uint64_t limbs = Limbs(integer);
   if (!c.Spend(limbs * limbs)) return Outcome::kHalt;

@@ -44,6 +44,17 @@ bool IsDecimalFloat(std::string_view text) {
   return at == text.size();
 }
 
+// 1_000 as 1000: Go lets underscores stand between digits.
+std::string WithoutUnderscores(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    bool between = text[i] == '_' && i > 0 && IsAsciiDigit(text[i - 1]) && i + 1 < text.size() &&
+                   IsAsciiDigit(text[i + 1]);
+    if (!between) out += text[i];
+  }
+  return out;
+}
+
 // The text as JSON would write the number: no plus, no bare point, no zeros before it.
 std::string AsJsonNumber(std::string_view text) {
   std::string out;
@@ -82,8 +93,9 @@ Outcome ToNumber(Context& c, Args args, Value& out) {
     AppendQuoted(quoted, text);
     return c.Fail("strconv.ParseFloat: parsing " + quoted + ": " + std::string(why));
   };
-  if (!IsDecimalFloat(text)) return fail("invalid syntax");
-  Value number = NumberFromText(c.arena, AsJsonNumber(text));
+  std::string plain = WithoutUnderscores(text);
+  if (!IsDecimalFloat(plain)) return fail("invalid syntax");
+  Value number = NumberFromText(c.arena, AsJsonNumber(plain));
   if (std::isinf(number.ToDouble())) return fail("value out of range");
   return Give(out, number);
 }

@@ -94,14 +94,6 @@ Outcome FailBytes(Context& c, std::string_view what) {
   return c.Fail("units.parse_bytes: " + std::string(what));
 }
 
-BigInt WholeOf(const Float& number) {
-  Float whole = Truncate(number);
-  BigInt out = whole.mantissa;
-  if (whole.exponent > 0) out <<= static_cast<unsigned>(whole.exponent);
-  if (whole.exponent < 0) out >>= static_cast<unsigned>(-whole.exponent);
-  return whole.negative ? BigInt(-out) : out;
-}
-
 Outcome ParseBytes(Context& c, Args args, Value& out) {
   if (!args[0].IsString()) return c.WrongType(1, args[0], "string");
   if (!SpendText(c, args[0].size())) return Outcome::kHalt;
@@ -271,8 +263,8 @@ Outcome SemverCompare(Context& c, Args args, Value& out) {
   for (size_t i = 0; i < 2; ++i) {
     std::optional<Version> version = ParseVersion(args[i].AsString());
     if (!version) {
-      return c.Fail("operand " + std::to_string(i + 1) + ": string " +
-                    std::string(args[i].AsString()) + " is not a valid SemVer");
+      return c.Fail("operand " + std::to_string(i + 1) + ": string " + ToRegoText(args[i]) +
+                    " is not a valid SemVer");
     }
     versions[i] = *version;
   }
