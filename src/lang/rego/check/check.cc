@@ -218,15 +218,10 @@ class PolicyCheck {
   void Stages(Diagnostics resolved) {
     ReadSchemas();
     if (record_.ended()) return;
-    // What a name hides is found before all else.
-    Diagnostics shadows;
-    std::erase_if(resolved, [&](Diagnostic& error) {
-      if (!error.message.starts_with("args must not shadow ")) return false;
-      shadows.push_back(std::move(error));
-      return true;
+    std::erase_if(resolved, [](const Diagnostic& error) {
+      return error.message.starts_with("args must not shadow ");
     });
-    record_.Add(std::move(shadows), true);
-    if (record_.ended()) return;
+    if (!EachRule(CheckShadowedRoots)) return;
     if (options_.strict) EachModule(false, CheckUnusedImports);
     EachModule(false, [&](const Module& module, Diagnostics& found) {
       if (options_.strict || IsV1(module)) CheckRootOverrides(module, found);

@@ -67,6 +67,29 @@ void CheckRootOverride(const Expr& expr, const Module* module, Diagnostics& erro
 
 }  // namespace
 
+void CheckShadowedRoots(const RuleInfo& rule, Diagnostics& errors) {
+  auto shadows = [&](auto& self, const Term& term) -> const Term* {
+    const bool ref = term.kind == TermKind::kRef && term.items.size() == 1;
+    const Term& head = ref ? *term.items[0] : term;
+    if (head.kind == TermKind::kVar) return IsRoot(head.name) ? &head : nullptr;
+    if (term.kind != TermKind::kArray && term.kind != TermKind::kObject) return nullptr;
+    // The keys of a pattern declare nothing.
+    const bool object = term.kind == TermKind::kObject;
+    for (size_t i = object ? 1 : 0; i < term.items.size(); i += object ? 2 : 1) {
+      if (const Term* found = self(self, *term.items[i])) return found;
+    }
+    return nullptr;
+  };
+  for (const Term* argument : rule.rule->head.args) {
+    const Term* found = shadows(shadows, *argument);
+    if (found == nullptr) continue;
+    errors.push_back(MakeDiagnostic("rego_compile_error", rule.module, rule.rule->at,
+                                    "args must not shadow " + std::string(found->name) +
+                                        " (use a different variable name)"));
+    return;
+  }
+}
+
 void CheckRootOverrides(Body body, const Module* module, Diagnostics& errors) {
   WalkExprs(body, [&](const Expr& expr) {
     CheckRootOverride(expr, module, errors);

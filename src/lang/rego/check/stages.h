@@ -37,6 +37,8 @@ bool IsV1(const Module& module);
 // imports.cc
 void CheckUnusedImports(const Module& module, Diagnostics& errors);
 void CheckDuplicateImports(const Module& module, Diagnostics& errors);
+// An argument named data or input.
+void CheckShadowedRoots(const RuleInfo& rule, Diagnostics& errors);
 void CheckRootOverrides(const Module& module, Diagnostics& errors);
 void CheckRootOverrides(Body body, const Module* module, Diagnostics& errors);
 

@@ -14,7 +14,21 @@ const Type kAnyTypeNode{.kind = TypeKind::kAny};
 
 namespace {
 
-int CompareAt(TypeRef a, TypeRef b, int depth);
+// Types of which the comparison is under way, where either contains itself: taken for equal.
+struct Pairs {
+  std::vector<std::pair<TypeRef, TypeRef>> open;
+
+  // False where the pair is open already.
+  bool Open(TypeRef a, TypeRef b) {
+    if (std::ranges::find(open, std::pair(a, b)) != open.end()) return false;
+    open.emplace_back(a, b);
+    return true;
+  }
+};
+
+bool IsRecursive(TypeRef type) { return type != nullptr && type->kind == TypeKind::kRecursive; }
+
+int CompareAt(TypeRef a, TypeRef b, int depth, Pairs& pairs);
 
 template <typename T, typename Order>
 int CompareLists(std::span<const T> a, std::span<const T> b, Order order) {
@@ -24,18 +38,19 @@ int CompareLists(std::span<const T> a, std::span<const T> b, Order order) {
   return a.size() < b.size() ? -1 : static_cast<int>(a.size() > b.size());
 }
 
-int CompareFunctions(TypeRef a, TypeRef b, int depth) {
+int CompareFunctions(TypeRef a, TypeRef b, int depth, Pairs& pairs) {
   if (a->arguments.size() != b->arguments.size()) {
     return a->arguments.size() < b->arguments.size() ? -1 : 1;
   }
   for (size_t i = 0; i < a->arguments.size(); ++i) {
-    if (int c = CompareAt(a->arguments[i].type, b->arguments[i].type, depth); c != 0) return c;
+    if (int c = CompareAt(a->arguments[i].type, b->arguments[i].type, depth, pairs); c != 0) return c;
   }
-  if (int c = CompareAt(a->result.type, b->result.type, depth); c != 0) return c;
-  return CompareAt(a->rest.type, b->rest.type, depth);
+  if (int c = CompareAt(a->result.type, b->result.type, depth, pairs); c != 0) return c;
+  return CompareAt(a->rest.type, b->rest.type, depth, pairs);
 }
 
-int CompareAt(TypeRef a, TypeRef b, int depth) {
+int CompareAt(TypeRef a, TypeRef b, int depth, Pairs& pairs) {
+  if ((IsRecursive(a) || IsRecursive(b)) && !pairs.Open(a, b)) return 0;
   a = Unfold(a);
   b = Unfold(b);
   if (a == b) return 0;
@@ -43,7 +58,7 @@ int CompareAt(TypeRef a, TypeRef b, int depth) {
   if (b == nullptr) return 1;
   if (a->kind != b->kind) return a->kind < b->kind ? -1 : 1;
   if (depth >= kMaxTypeDepth) return 0;
-  auto types = [depth](TypeRef x, TypeRef y) { return CompareAt(x, y, depth + 1); };
+  auto types = [&](TypeRef x, TypeRef y) { return CompareAt(x, y, depth + 1, pairs); };
   switch (a->kind) {
     case TypeKind::kArray:
       if (a->dynamic != b->dynamic) return a->dynamic ? 1 : -1;
@@ -59,7 +74,7 @@ int CompareAt(TypeRef a, TypeRef b, int depth) {
       });
     case TypeKind::kSet: return types(a->value, b->value);
     case TypeKind::kAny: return CompareLists(a->items, b->items, types);
-    case TypeKind::kFunction: return CompareFunctions(a, b, depth + 1);
+    case TypeKind::kFunction: return CompareFunctions(a, b, depth + 1, pairs);
     default: return 0;
   }
 }
@@ -83,13 +98,13 @@ const Property* FindProperty(TypeRef object, const Value& key) {
   return at != object->properties.end() && Value::Compare(at->key, key) == 0 ? &*at : nullptr;
 }
 
-bool UnifiesAt(TypeRef a, TypeRef b, int depth);
+bool UnifiesAt(TypeRef a, TypeRef b, int depth, Pairs& pairs);
 
-bool UnifiesAny(TypeRef any, TypeRef other, int depth) {
+bool UnifiesAny(TypeRef any, TypeRef other, int depth, Pairs& pairs) {
   if (other->kind == TypeKind::kFunction) return false;
   if (any->items.empty()) return true;
   return std::ranges::any_of(any->items,
-                             [&](TypeRef item) { return UnifiesAt(item, other, depth); });
+                             [&](TypeRef item) { return UnifiesAt(item, other, depth, pairs); });
 }
 
 // The kind of a JSON-like key without making a type of it.
@@ -108,49 +123,56 @@ bool KeyFits(TypeRef key_type, const Value& key) {
   return Contains(key_type, types.Of(key));
 }
 
-// Whether the known properties of `a` fit what `b` has under the same keys.
-bool UnifiesProperties(TypeRef a, TypeRef b, int depth) {
+// Whether the known properties of `a` fit what `b` has under the same keys. `again`: those that both
+// know have been looked at from the other side.
+bool UnifiesProperties(TypeRef a, TypeRef b, bool again, int depth, Pairs& pairs) {
   for (const Property& property : a->properties) {
     const Property* other = FindProperty(b, property.key);
+    if (other != nullptr && again) continue;
     TypeRef type = other != nullptr ? other->value : nullptr;
     if (other == nullptr && b->dynamic && KeyFits(b->key, property.key)) type = b->value;
     if (type == nullptr) {
       if ((a->dynamic && a->value != nullptr) || (b->dynamic && b->value != nullptr)) continue;
       return false;
     }
-    if (!UnifiesAt(property.value, type, depth)) return false;
+    if (!UnifiesAt(property.value, type, depth, pairs)) return false;
   }
   return true;
 }
 
-bool UnifiesAt(TypeRef a, TypeRef b, int depth) {
+bool UnifiesAt(TypeRef a, TypeRef b, int depth, Pairs& pairs) {
   if (a == nullptr || b == nullptr) return false;
+  if ((IsRecursive(a) || IsRecursive(b)) && !pairs.Open(a, b)) return true;
   a = Unfold(a);
   b = Unfold(b);
   if (a == nullptr || b == nullptr) return false;
+  if (a == b && !a->partial) return true;
   if (depth >= kMaxTypeDepth) return true;
   ++depth;
   bool any_a = a->kind == TypeKind::kAny;
   bool any_b = b->kind == TypeKind::kAny;
   if (any_a || any_b) {
-    return (any_a && UnifiesAny(a, b, depth)) || (any_b && UnifiesAny(b, a, depth));
+    return (any_a && UnifiesAny(a, b, depth, pairs)) || (any_b && UnifiesAny(b, a, depth, pairs));
   }
   if (a->kind != b->kind) return false;
   switch (a->kind) {
     case TypeKind::kArray:
       for (size_t i = 0; i < std::max(a->items.size(), b->items.size()); ++i) {
-        if (!UnifiesAt(ItemAt(a, i), ItemAt(b, i), depth)) return false;
+        if (!UnifiesAt(ItemAt(a, i), ItemAt(b, i), depth, pairs)) return false;
       }
-      return a->value == nullptr || b->value == nullptr || UnifiesAt(a->value, b->value, depth);
+      return a->value == nullptr || b->value == nullptr || UnifiesAt(a->value, b->value, depth, pairs);
     case TypeKind::kObject:
-      if (!UnifiesProperties(a, b, depth) || !UnifiesProperties(b, a, depth)) return false;
-      return a->value == nullptr || b->value == nullptr || UnifiesAt(a->value, b->value, depth);
+      if (!UnifiesProperties(a, b, false, depth, pairs) ||
+          !UnifiesProperties(b, a, true, depth, pairs)) {
+        return false;
+      }
+      return a->value == nullptr || b->value == nullptr || UnifiesAt(a->value, b->value, depth, pairs);
     case TypeKind::kSet:
-      return a->value == nullptr || b->value == nullptr || UnifiesAt(a->value, b->value, depth);
+      return a->value == nullptr || b->value == nullptr || UnifiesAt(a->value, b->value, depth, pairs);
     case TypeKind::kFunction:
       if (a->arguments.size() != b->arguments.size()) return false;
       for (size_t i = 0; i < a->arguments.size(); ++i) {
-        if (!UnifiesAt(a->arguments[i].type, b->arguments[i].type, depth)) return false;
+        if (!UnifiesAt(a->arguments[i].type, b->arguments[i].type, depth, pairs)) return false;
       }
       return true;
     default: return true;
@@ -177,9 +199,15 @@ TypeRef Unfold(TypeRef type) {
   return type != nullptr && type->kind == TypeKind::kRecursive ? kAnyType : type;
 }
 
-int Compare(TypeRef a, TypeRef b) { return CompareAt(a, b, 0); }
+int Compare(TypeRef a, TypeRef b) {
+  Pairs pairs;
+  return CompareAt(a, b, 0, pairs);
+}
 
-bool Unifies(TypeRef a, TypeRef b) { return UnifiesAt(a, b, 0); }
+bool Unifies(TypeRef a, TypeRef b) {
+  Pairs pairs;
+  return UnifiesAt(a, b, 0, pairs);
+}
 
 bool Contains(TypeRef a, TypeRef b) {
   if (a != nullptr && a->kind == TypeKind::kAny) return AnyContains(a, b);

@@ -267,7 +267,7 @@ class Parser {
 
  private:
   std::string_view Rest() {
-    while (at_ < text_.size() && text_[at_] == ' ') ++at_;
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n')) ++at_;
     return text_.substr(at_);
   }
   bool Peek(std::string_view token) { return Rest().starts_with(token); }
@@ -292,11 +292,13 @@ class Parser {
     return rest.substr(0, end);
   }
 
-  // `name:` before a type.
+  // `name:` before a type; some are of several words.
   std::string_view Name() {
-    size_t start = at_;
-    std::string_view word = Word();
-    if (!word.empty() && Take(":")) return types_.arena().Copy(word);
+    Rest();
+    const size_t start = at_;
+    size_t end = start;
+    while (!Word().empty()) end = at_;
+    if (end != start && Take(":")) return types_.arena().Copy(text_.substr(start, end - start));
     at_ = start;
     return {};
   }
