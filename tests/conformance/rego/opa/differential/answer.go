@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/storage"
@@ -43,6 +44,8 @@ type Answer struct {
 	Error   string   `json:"error,omitempty"`   // "module:row: code: message"
 	Compile []string `json:"compile,omitempty"` // "module:row: code: message"
 	Lost    string   `json:"lost,omitempty"`    // no answer: out of time, crashed
+	// What is as good: where an error ends the query, OPA's rule index decides which errors occur.
+	Or *Answer `json:"or,omitempty"`
 }
 
 // Tagged is a value as JSON that loses nothing: a set is {"$set": [...]}, an object whose keys are not all strings is
@@ -56,7 +59,7 @@ func Tagged(v ast.Value) any {
 	case ast.Number:
 		return json.Number(v)
 	case ast.String:
-		return string(v)
+		return valid(string(v))
 	case *ast.Array:
 		list := []any{}
 		v.Foreach(func(t *ast.Term) { list = append(list, Tagged(t.Value)) })
@@ -72,7 +75,7 @@ func Tagged(v ast.Value) any {
 		pairs := []any{}
 		v.Foreach(func(key, value *ast.Term) {
 			if s, ok := key.Value.(ast.String); ok {
-				plain[string(s)] = Tagged(value.Value)
+				plain[valid(string(s))] = Tagged(value.Value)
 			}
 			pairs = append(pairs, []any{Tagged(key.Value), Tagged(value.Value)})
 		})
@@ -82,6 +85,14 @@ func Tagged(v ast.Value) any {
 		return map[string]any{"$object": pairs}
 	}
 	return fmt.Sprintf("%T", v)
+}
+
+// valid is what JSON makes of a string that is not UTF-8: each wrong byte becomes U+FFFD.
+func valid(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return string([]rune(s))
 }
 
 // untagged is the value of tagged JSON.
@@ -119,7 +130,17 @@ func untagged(x any) ast.Value {
 const patience = 2 * time.Second
 
 // Ask is OPA's answer.
-func Ask(q *Question) (answer *Answer) {
+func Ask(q *Question) *Answer {
+	answer := ask(q, true)
+	if q.Strict && answer.Compile == nil && answer.Lost == "" {
+		if other := ask(q, false); other.Lost == "" && !Same(answer, other) {
+			answer.Or = other
+		}
+	}
+	return answer
+}
+
+func ask(q *Question, indexing bool) (answer *Answer) {
 	defer func() { // OPA's own failures are no answer
 		if r := recover(); r != nil {
 			answer = &Answer{Lost: fmt.Sprint(r)}
@@ -162,7 +183,7 @@ func Ask(q *Question) (answer *Answer) {
 	defer timer.Stop()
 	rows, err := topdown.NewQuery(query).WithCompiler(compiler).WithStore(store).WithTransaction(txn).
 		WithInput(ast.NewTerm(ast.MustInterfaceToValue(decoded(q.Input)))).
-		WithStrictBuiltinErrors(q.Strict).WithCancel(cancel).Run(ctx)
+		WithStrictBuiltinErrors(q.Strict).WithIndexing(indexing).WithCancel(cancel).Run(ctx)
 	if topdown.IsCancel(err) {
 		return &Answer{Lost: "out of time"}
 	}
@@ -220,8 +241,11 @@ func reports(err error) []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
-// Same says whether two answers are one.
+// Same says whether b is a's answer.
 func Same(a, b *Answer) bool {
+	if a.Or != nil && Same(a.Or, b) {
+		return true
+	}
 	if (a.Rows == nil) != (b.Rows == nil) || a.Error != b.Error || !slices.Equal(a.Compile, b.Compile) || a.Lost != b.Lost {
 		return false
 	}

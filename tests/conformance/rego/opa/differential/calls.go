@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"sort"
 	"strings"
 
@@ -162,6 +163,9 @@ func (g *generator) call(k kind) string {
 				if !fits(c.builtin, i, arg) && !g.chance(1) {
 					arg = g.argument(t)
 				}
+				if g.typos && g.chance(30) {
+					arg = g.typo(arg)
+				}
 				args = append(args, arg)
 			default:
 				args = append(args, g.argument(t))
@@ -170,6 +174,27 @@ func (g *generator) call(k kind) string {
 		return c.builtin.Name + "(" + strings.Join(args, ", ") + ")"
 	}
 	return ""
+}
+
+// typo changes a character of a string literal that has no escapes.
+func (g *generator) typo(literal string) string {
+	inner := []rune(strings.Trim(literal, `"`))
+	if literal[0] != '"' || len(inner)+2 != len([]rune(literal)) || len(inner) == 0 || strings.ContainsAny(string(inner), `\"`) {
+		return literal
+	}
+	at := g.Intn(len(inner))
+	other := pick(g, []rune("0129aZ .:-+/*[](){}?_%,é$^|=#&@~<>T"))
+	switch g.Intn(4) {
+	case 0:
+		inner = slices.Delete(inner, at, at+1)
+	case 1:
+		inner[at] = other
+	case 2:
+		inner = slices.Insert(inner, at, other)
+	default:
+		inner = append(inner, inner[at:]...)
+	}
+	return `"` + string(inner) + `"`
 }
 
 var fitting = map[string]bool{}

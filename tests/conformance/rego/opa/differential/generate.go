@@ -111,6 +111,7 @@ type generator struct {
 	*rand.Rand
 	v1, v2    bool
 	lib       bool       // the module can refer to data.lib
+	typos     bool       // strings of calls are varied
 	globals   []named    // references to rules that can be read as values
 	functions []function // of this module and others
 	locals    []named
@@ -132,6 +133,26 @@ func GenerateSyntax(seed int64) *Case {
 	for _, m := range c.Modules {
 		g.spoil(m)
 	}
+	return c
+}
+
+// GenerateCall makes a case that is one call of a built-in.
+func GenerateCall(seed int64) *Case {
+	g := &generator{Rand: rand.New(rand.NewSource(seed))}
+	c := &Case{Seed: seed, Dialect: "v1", Strict: g.chance(70), Query: "data.test.p = x"}
+	if g.chance(15) {
+		c.Dialect = "v0"
+	}
+	g.v1 = c.Dialect == "v1"
+	c.Input = g.document(95)
+	c.Data = map[string]any{"base": g.document(95)}
+	g.deep = 3 // simple arguments
+	g.typos = true
+	call := ""
+	for call == "" {
+		call = g.call(anything)
+	}
+	c.Modules = []*Module{{Header: []string{"package test"}, Rules: []*Rule{{[]Branch{{Head: "p := " + call}}}}}}
 	return c
 }
 

@@ -3,6 +3,7 @@
 //	differential record -count 2000 -seed 1 > recorded.jsonl     OPA's answers, for the test in C++
 //	differential run -ours BINARY -count 100000 -seed 1          both; each difference, made smaller
 //	differential run -syntax ...                                 the same, of parsing texts that are mostly broken
+//	differential run -calls ...                                  the same, of single calls of built-ins
 //	differential run -count 1000                                 what the cases come to, by OPA alone
 //	differential show -seed 17                                   one case with OPA's answer
 //
@@ -32,11 +33,14 @@ func main() {
 	differences := flags.Int("differences", 50, "stop after so many differences")
 	size := flags.Int("size", 1200, "record: only cases whose line is no longer")
 	syntax := flags.Bool("syntax", false, "run: only what the parser says about broken texts")
+	calls := flags.Bool("calls", false, "run: each case is one call of a built-in")
 	skip := flags.String("skip", "", "run: pass over differences where an answer matches this regular expression")
 	_ = flags.Parse(os.Args[2:])
 	source := Generate
 	if *syntax {
 		source = GenerateSyntax
+	} else if *calls {
+		source = GenerateCall
 	}
 	var err error
 	switch os.Args[1] {
@@ -188,6 +192,7 @@ func (s *server) ask(q *Question) (*Answer, error) {
 		if !ok {
 			err := s.cmd.Wait()
 			s.cmd = nil
+			fmt.Fprintln(os.Stderr, "crashed on", line)
 			return &Answer{Lost: fmt.Sprint("crashed: ", err)}, nil
 		}
 		a := &Answer{}

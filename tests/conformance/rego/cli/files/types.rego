@@ -1,0 +1,5 @@
+package types
+
+p if count("a", "b")
+
+q if input.x == upper(1)

@@ -1,0 +1,6 @@
+package unsafe
+
+p if {
+	x := 1
+	y == x
+}
