@@ -1,5 +1,6 @@
 #!/bin/sh
-# Asks OPA and Bulwark the same questions about policies that are made up: run.sh [COUNT] [SEED]
+# Asks OPA and Bulwark the same questions about policies that are made up: run.sh [COUNT] [SEED] [-calls|-syntax]
+# -calls: each is one call of a built-in; -syntax: only what the parsers say about broken texts.
 # REGO_DIFFERENTIAL names our binary (the target rego_differential of a release build).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -14,4 +15,4 @@ export GOWORK=off GOFLAGS=-buildvcs=false
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 (cd "$here/../opa" && "$GO" build -o "$work/differential" ./differential)
-"$work/differential" run -ours "$REGO_DIFFERENTIAL" -count "${1:-100000}" -seed "${2:-1}"
+"$work/differential" run -ours "$REGO_DIFFERENTIAL" -count "${1:-100000}" -seed "${2:-1}" ${3:-}

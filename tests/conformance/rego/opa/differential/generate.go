@@ -691,7 +691,10 @@ func (g *generator) statement() string {
 		if g.v2 && g.chance(40) {
 			return "not { " + g.inner(1+g.Intn(2)) + " }"
 		}
-		return "not " + g.condition()
+		if condition := g.condition(); condition != "true" { // alone in a comprehension, OPA takes it for `true`
+			return "not " + condition
+		}
+		return "input.b"
 	case n < 72:
 		return g.condition() + g.with()
 	case n < 74:
