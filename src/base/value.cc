@@ -7,6 +7,7 @@
 #include <bit>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <functional>
 
 namespace bulwark {
@@ -154,6 +155,46 @@ int CompareNumbers(const Value& a, const Value& b) {
                                 : CompareUintDouble(a.AsUint(), b.AsDouble());
 }
 
+uint64_t Load64(const char* at) {
+  uint64_t word = 0;
+  std::memcpy(&word, at, sizeof word);
+  return word;
+}
+
+uint32_t Load32(const char* at) {
+  uint32_t word = 0;
+  std::memcpy(&word, at, sizeof word);
+  return word;
+}
+
+// memcmp() == 0 without a call for what keys usually are: up to 16 bytes.
+bool SameBytes(const char* a, const char* b, size_t size) {
+  if (a == b) return true;
+  if (size > 16) return std::memcmp(a, b, size) == 0;
+  if (size >= 8) return Load64(a) == Load64(b) && Load64(a + size - 8) == Load64(b + size - 8);
+  if (size >= 4) return Load32(a) == Load32(b) && Load32(a + size - 4) == Load32(b + size - 4);
+  for (size_t i = 0; i < size; ++i) {
+    if (a[i] != b[i]) return false;
+  }
+  return true;
+}
+
+// True if each key stands before the next one in the total order.
+bool SortedByKey(std::span<const Value::Entry> entries) {
+  for (size_t i = 1; i < entries.size(); ++i) {
+    if (Value::Compare(entries[i - 1].key, entries[i].key) >= 0) return false;
+  }
+  return true;
+}
+
+int CompareEntries(std::span<const Value::Entry> a, std::span<const Value::Entry> b) {
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    if (int s = Value::Compare(a[i].key, b[i].key); s != 0) return s;
+    if (int s = Value::Compare(a[i].value, b[i].value); s != 0) return s;
+  }
+  return Sign(a.size(), b.size());
+}
+
 // The rank of a kind in the total order: all numbers share one.
 int Rank(const Value& v) {
   return v.IsNumber() ? static_cast<int>(Value::Kind::kInt) : static_cast<int>(v.kind());
@@ -224,7 +265,7 @@ const Value* Value::Find(std::string_view key) const {
     for (uint32_t i = 0; i < size_; ++i) {
       const Value& k = map.entries[i].key;
       if (k.size_ == key.size() && k.kind_ == Kind::kString &&
-          std::memcmp(k.u_.text, key.data(), key.size()) == 0) {
+          SameBytes(k.u_.text, key.data(), key.size())) {
         return &map.entries[i].value;
       }
     }
@@ -273,7 +314,7 @@ bool Value::Equal(const Value& a, const Value& b) {
     case Kind::kDouble: return a.u_.real == b.u_.real;
     case Kind::kDecimal: return CompareNumbers(a, b) == 0;
     case Kind::kString:
-    case Kind::kBytes: return a.View() == b.View();
+    case Kind::kBytes: return a.size_ == b.size_ && SameBytes(a.u_.text, b.u_.text, a.size_);
     case Kind::kTimestamp:
     case Kind::kDuration: return a.u_.integer == b.u_.integer && a.size_ == b.size_;
     case Kind::kArray:
@@ -315,12 +356,16 @@ int Value::Compare(const Value& a, const Value& b) {
     }
     case Kind::kArray:
     case Kind::kSet: {
+      if (a.u_.items == b.u_.items) return Sign(a.size_, b.size_);
       for (uint32_t i = 0; i < std::min(a.size_, b.size_); ++i) {
         if (int s = Compare(a.u_.items[i], b.u_.items[i]); s != 0) return s;
       }
       return Sign(a.size_, b.size_);
     }
     case Kind::kMap: {
+      if (a.u_.map == b.u_.map && a.size_ == b.size_) return 0;
+      if (SortedByKey(a.entries()) && SortedByKey(b.entries()))
+        return CompareEntries(a.entries(), b.entries());
       auto sorted = [](const Value& map) {
         std::vector<const Entry*> out;
         out.reserve(map.size_);
@@ -376,6 +421,17 @@ uint64_t Value::Hash() const {
 }
 
 Value Value::Set(Arena& arena, std::span<const Value> items) {
+  const bool ordered = [&] {
+    for (size_t i = 1; i < items.size(); ++i) {
+      if (Compare(items[i - 1], items[i]) >= 0) return false;
+    }
+    return true;
+  }();
+  if (ordered) {
+    Value out = Array(arena, items);
+    out.kind_ = Kind::kSet;
+    return out;
+  }
   std::vector<Value> sorted(items.begin(), items.end());
   std::sort(sorted.begin(), sorted.end(),
             [](const Value& a, const Value& b) { return Compare(a, b) < 0; });

@@ -9,7 +9,8 @@ namespace bulwark::rego {
 
 namespace {
 
-constexpr size_t kFrameBlock = size_t{256} << 10;
+constexpr size_t kFrameBlock = size_t{64} << 10;
+constexpr uint32_t kIndexFrom = 12;  // shorter collections are looked through
 constexpr uint64_t kGrant = 20'000;  // units of work between looks at the clock
 
 // container[key]
@@ -196,11 +197,32 @@ Value Machine::FinishBuilder(Builder& builder) {
 
 // --- Scopes --------------------------------------------------------------------------------------
 
+Machine::Scratch& Machine::Borrow(Scratch& own) {
+  thread_local Scratch kept;
+  if (kept.busy) return own;
+  kept.busy = true;
+  return kept;
+}
+
+Machine::~Machine() {
+  scratch_.busy = false;
+  // What one large query needed is not kept for ever.
+  constexpr size_t kKeep = 4096;
+  for (auto& builder : scratch_.builders) {
+    if (builder->items.capacity() > kKeep || builder->entries.capacity() > kKeep)
+      builder = std::make_unique<Builder>();
+  }
+  if (scratch_.builders.size() > 64) scratch_.builders.resize(64);
+  if (scratch_.walkers.size() > 16) scratch_.walkers.resize(16);
+  if (scratch_.blocks.size() > 4) scratch_.blocks.resize(4);
+}
+
 Machine::Machine(const Plan& plan, const EvalOptions& options, Arena& arena)
     : plan_(plan),
       options_(options),
       arena_(arena),
       context_(arena, options.host != nullptr ? *options.host : default_host_),
+      scratch_(Borrow(own_scratch_)),
       arena_before_(arena.bytes_reserved()) {
   root_.has_input = options.input != nullptr;
   if (options.input != nullptr) root_.input = *options.input;
@@ -257,20 +279,31 @@ Outcome Machine::Fail(std::string_view code, std::string_view message, const Mod
   return Outcome::kHalt;
 }
 
-Machine::Memo& Machine::MemoOf(const Document& document) {
-  if (scope_->documents == nullptr) {
-    scope_->documents = arena_.Array<Memo>(plan_.documents.size());
-    std::uninitialized_default_construct_n(scope_->documents, plan_.documents.size());
+Machine::Memo& Machine::MemoAt(uint32_t key) {
+  Memos& memos = scope_->memos;
+  auto slot = [](Memos& in, uint32_t wanted) -> Memo& {
+    for (uint32_t at = wanted * 0x9e37'79b1U;; ++at) {
+      Memo& memo = in.slots[at & (in.size - 1)];
+      if (memo.key == wanted || memo.key == kNone) return memo;
+    }
+  };
+  if (memos.used * 2 >= memos.size) {
+    Memos larger;
+    larger.size = memos.size == 0 ? 16 : memos.size * 2;
+    larger.slots = arena_.Array<Memo>(larger.size);
+    larger.used = memos.used;
+    std::uninitialized_value_construct_n(larger.slots, larger.size);
+    for (uint32_t i = 0; i < memos.size; ++i) {
+      if (memos.slots[i].key != kNone) slot(larger, memos.slots[i].key) = memos.slots[i];
+    }
+    memos = larger;
   }
-  return scope_->documents[document.number];
-}
-
-Machine::Memo& Machine::MemoOf(const TreeNode& node) {
-  if (scope_->extents == nullptr) {
-    scope_->extents = arena_.Array<Memo>(plan_.by_node.size());
-    std::uninitialized_default_construct_n(scope_->extents, plan_.by_node.size());
+  Memo& memo = slot(memos, key);
+  if (memo.key == kNone) {
+    memo.key = key;
+    ++memos.used;
   }
-  return scope_->extents[node.id];
+  return memo;
 }
 
 const Value* Machine::Base(std::span<const Value> path) const {
@@ -329,8 +362,7 @@ void Machine::Enter(const WithSite& site, const Program& code, const Value* regi
     return (at & kConstant) != 0 ? code.constants[at & ~kConstant] : registers[at];
   };
   Scope* made = arena_.New<Scope>(*scope_);
-  made->documents = nullptr;
-  made->extents = nullptr;
+  made->memos = {};
   made->outer = scope_;
   made->replaced = &site;
   for (const WithTarget& target : site.targets) {
@@ -422,8 +454,9 @@ Outcome Machine::Documented(const Document& document, Value& out) {
   }
   memo.state = State::kRunning;
   const Outcome outcome = Run(document.procedure, {}, out);
-  if (outcome == Outcome::kValue) memo.value = out;
-  memo.state = outcome == Outcome::kValue ? State::kDefined : State::kUndefined;
+  Memo& after = MemoOf(document);
+  if (outcome == Outcome::kValue) after.value = out;
+  after.state = outcome == Outcome::kValue ? State::kDefined : State::kUndefined;
   return outcome;
 }
 
@@ -483,8 +516,9 @@ Outcome Machine::Extent(const TreeNode& node, Value& out) {
   Value leaves;
   const Outcome outcome = Leaves(node, leaves);
   if (outcome == Outcome::kHalt) return outcome;
+  Memo& after = MemoOf(node);
   if (outcome == Outcome::kUndefined && base == nullptr) {
-    memo.state = State::kUndefined;
+    after.state = State::kUndefined;
     return outcome;
   }
   if (base == nullptr) {
@@ -497,8 +531,8 @@ Outcome Machine::Extent(const TreeNode& node, Value& out) {
   } else {
     out = Merge(leaves, *base);
   }
-  memo.value = out;
-  memo.state = State::kDefined;
+  after.value = out;
+  after.state = State::kDefined;
   return Outcome::kValue;
 }
 
@@ -599,8 +633,7 @@ Outcome Machine::Call(const CallSite& site, const Program& code, const Value* re
       } else {
         Scope* const outside = scope_;
         Scope* inside = arena_.New<Scope>(*outside);
-        inside->documents = nullptr;
-        inside->extents = nullptr;
+        inside->memos = {};
         inside->mocks = nullptr;
         scope_ = inside;
         outcome = CallFunction(*what.by_function, arguments, out);
@@ -687,6 +720,59 @@ void Machine::Print(const CallSite& site, const Value* registers, const Program&
   }
 }
 
+// --- Indices -------------------------------------------------------------------------------------
+
+// Iterates over the items of a collection that can be equal to a value: all of them the first
+// times, those that an index has afterwards. The comparison itself still follows.
+bool Machine::Filter(const FilterSite& site, const Program& code, const Value* registers,
+                     Iterator& iterator) {
+  auto operand = [&](uint32_t at) -> const Value& {
+    return (at & kConstant) != 0 ? code.constants[at & ~kConstant] : registers[at];
+  };
+  const Value& over = operand(site.collection);
+  iterator = {};
+  if (over.IsMap()) {
+    iterator.entries = SortedEntries(over, arena_);
+  } else if (over.IsArray() || over.IsSet()) {
+    iterator.items = over.items();
+    iterator.set = over.IsSet();
+  } else {
+    return false;
+  }
+  if (over.size() < kIndexFrom) return true;
+  ItemIndex& index = indices_[&site];
+  // The same memory is the same collection: nothing in the arena changes or goes away.
+  const void* const identity = over.IsMap() ? static_cast<const void*>(over.entries().data())
+                                            : static_cast<const void*>(over.items().data());
+  if (index.collection != identity || index.size != over.size()) {
+    index.collection = identity;
+    index.size = over.size();
+    index.uses = 1;
+    index.built = false;
+    index.positions.clear();
+    return true;
+  }
+  if (!index.built) {
+    if (++index.uses < 2) return true;
+    index.built = true;
+    for (uint32_t i = 0; i < over.size(); ++i) {
+      Value at = over.IsMap() ? iterator.entries[i].value : iterator.items[i];
+      bool there = true;
+      for (size_t n = 0; there && n < site.path.size(); ++n) {
+        Value next;
+        there = Get(at, site.path[n], next);
+        at = next;
+      }
+      if (there) index.positions[at].push_back(i);
+    }
+    if (!context_.Spend(over.size())) return true;  // the next step ends the query
+  }
+  iterator.chosen = true;
+  if (auto found = index.positions.find(operand(site.value)); found != index.positions.end())
+    iterator.positions = found->second;
+  return true;
+}
+
 // --- The loop ------------------------------------------------------------------------------------
 
 Outcome Machine::Run(const Procedure& procedure, std::span<const Value> arguments, Value& out) {
@@ -703,13 +789,17 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
                        procedure.contexts * sizeof(Scope*);
   std::byte* const frame_before = frame_at_;
   std::byte* const end_before = frame_end_;
-  bool own_block = false;
-  if (frame_at_ == nullptr || static_cast<size_t>(frame_end_ - frame_at_) < bytes) {
-    const size_t size = std::max(kFrameBlock, bytes);
-    blocks_.push_back(std::make_unique_for_overwrite<std::byte[]>(size));
-    frame_at_ = blocks_.back().get();
-    frame_end_ = frame_at_ + size;
-    own_block = true;
+  const size_t block_before = block_;
+  std::unique_ptr<std::byte[]> large;
+  if (bytes > kFrameBlock) {
+    large = std::make_unique_for_overwrite<std::byte[]>(bytes);
+    frame_at_ = large.get();
+    frame_end_ = frame_at_ + bytes;
+  } else if (frame_at_ == nullptr || static_cast<size_t>(frame_end_ - frame_at_) < bytes) {
+    if (scratch_.blocks.size() == block_)
+      scratch_.blocks.push_back(std::make_unique_for_overwrite<std::byte[]>(kFrameBlock));
+    frame_at_ = scratch_.blocks[block_++].get();
+    frame_end_ = frame_at_ + kFrameBlock;
   }
   Value* const r = reinterpret_cast<Value*>(frame_at_);
   std::uninitialized_default_construct_n(r, procedure.registers);
@@ -720,10 +810,12 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
   for (size_t i = 0; i < arguments.size() && i < procedure.registers; ++i) r[i] = arguments[i];
   const size_t first_builder = builders_used_;
   builders_used_ += procedure.builders;
-  while (builders_.size() < builders_used_) builders_.push_back(std::make_unique<Builder>());
+  while (scratch_.builders.size() < builders_used_)
+    scratch_.builders.push_back(std::make_unique<Builder>());
   const size_t first_walker = walkers_used_;
   walkers_used_ += procedure.walkers;
-  while (walkers_.size() < walkers_used_) walkers_.push_back(std::make_unique<Walker>());
+  while (scratch_.walkers.size() < walkers_used_)
+    scratch_.walkers.push_back(std::make_unique<Walker>());
   Scope* const scope_before = scope_;
 
   bool has_result = false;
@@ -771,9 +863,26 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
         }
         break;
       }
+      case Op::kIterateWhere:
+        if (!Filter(code.filters[i.x], code, r, iterators[i.dst])) at = begin + i.fail;
+        break;
       case Op::kNext: {
         Iterator& it = iterators[i.x];
-        if (it.at < it.items.size()) {
+        if (it.chosen) {
+          if (it.at == it.positions.size()) {
+            at = begin + i.fail;
+            break;
+          }
+          const uint32_t position = it.positions[it.at++];
+          if (it.items.empty()) {
+            if (i.dst != kNone) r[i.dst] = it.entries[position].key;
+            r[i.y] = it.entries[position].value;
+          } else {
+            const Value& item = it.items[position];
+            if (i.dst != kNone) r[i.dst] = it.set ? item : Value::Int(position);
+            r[i.y] = item;
+          }
+        } else if (it.at < it.items.size()) {
           const Value& item = it.items[it.at];
           if (i.dst != kNone) r[i.dst] = it.set ? item : Value::Int(it.at);
           r[i.y] = item;
@@ -793,9 +902,9 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
         }
         break;
       }
-      case Op::kWalk: walkers_[first_walker + i.dst]->Begin(get(i.x)); break;
+      case Op::kWalk: scratch_.walkers[first_walker + i.dst]->Begin(get(i.x)); break;
       case Op::kNextWalk:
-        if (!walkers_[first_walker + i.x]->Next(arena_, i.dst == kNone ? nullptr : &r[i.dst],
+        if (!scratch_.walkers[first_walker + i.x]->Next(arena_, i.dst == kNone ? nullptr : &r[i.dst],
                                                 r[i.y])) {
           at = begin + i.fail;
         } else if (!context_.Spend(1)) {
@@ -867,14 +976,22 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
       }
       case Op::kObject: {
         const std::vector<uint32_t>& list = code.lists[i.x];
+        if (i.aux == 1) {
+          const size_t count = list.size() / 2;
+          auto* entries = arena_.Array<Value::Entry>(count);
+          for (size_t n = 0; n < count; ++n)
+            new (entries + n) Value::Entry{get(list[n * 2]), get(list[n * 2 + 1])};
+          r[i.dst] = MapBuilder::FromUnique(arena_, {entries, count});
+          break;
+        }
         MapBuilder map(arena_, list.size() / 2);
         for (size_t n = 0; n + 1 < list.size(); n += 2) map.Add(get(list[n]), get(list[n + 1]));
         r[i.dst] = map.Finish();
         break;
       }
-      case Op::kBuild: builders_[first_builder + i.dst]->Clear(i.aux); break;
+      case Op::kBuild: scratch_.builders[first_builder + i.dst]->Clear(i.aux); break;
       case Op::kAdd: {
-        Builder& builder = *builders_[first_builder + i.dst];
+        Builder& builder = *scratch_.builders[first_builder + i.dst];
         if (builder.kind < 2) {
           builder.items.push_back(get(i.x));
         } else if (!AddToObject(builder, get(i.x), get(i.y))) {
@@ -893,14 +1010,14 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
           path = many;
         }
         for (size_t n = 0; n < list.size(); ++n) path[n] = get(list[n]);
-        if (!AddPath(*builders_[first_builder + i.dst], path, get(i.y), i.aux == 1,
+        if (!AddPath(*scratch_.builders[first_builder + i.dst], path, get(i.y), i.aux == 1,
                      {procedure.module, procedure.at})) {
           outcome = Outcome::kHalt;
           running = false;
         }
         break;
       }
-      case Op::kFinish: r[i.dst] = FinishBuilder(*builders_[first_builder + i.x]); break;
+      case Op::kFinish: r[i.dst] = FinishBuilder(*scratch_.builders[first_builder + i.x]); break;
       case Op::kResult: {
         const Value& value = get(i.x);
         if (!has_result) {
@@ -992,7 +1109,7 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
   scope_ = scope_before;
   builders_used_ = first_builder;
   walkers_used_ = first_walker;
-  if (own_block) blocks_.pop_back();
+  block_ = block_before;
   frame_at_ = frame_before;
   frame_end_ = end_before;
   --depth_;

@@ -20,9 +20,16 @@
 
 namespace bulwark::rego {
 
+struct ValueHash {
+  size_t operator()(const Value& value) const { return value.Hash(); }
+};
+
 class Machine {
  public:
   Machine(const Plan& plan, const EvalOptions& options, Arena& arena);
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+  ~Machine();
 
   // Runs a query to its end; the solutions are in rows().
   Result<> Query(const QueryPlan& query);
@@ -34,9 +41,17 @@ class Machine {
 
  private:
   enum class State : uint8_t { kNew, kRunning, kDefined, kUndefined };
+  // What was found out about a document or an extent.
   struct Memo {
-    Value value;
+    uint32_t key = kNone;
     State state = State::kNew;
+    Value value;
+  };
+  // Memos by key; grows as there are more. Few of a policy's rules are asked in most queries.
+  struct Memos {
+    Memo* slots = nullptr;
+    uint32_t size = 0;  // a power of two
+    uint32_t used = 0;
   };
   // What `with` replaced: the replacements of functions, innermost first.
   struct Mock {
@@ -49,8 +64,7 @@ class Machine {
     bool has_input = false;
     Value input;
     Value data;
-    Memo* documents = nullptr;  // by Document::number; made when first needed
-    Memo* extents = nullptr;    // by TreeNode::id
+    Memos memos;
     const Mock* mocks = nullptr;
     const Scope* outer = nullptr;
     // Paths of data that were replaced as a whole, from here outwards.
@@ -60,9 +74,11 @@ class Machine {
   struct Iterator {
     std::span<const Value> items;
     std::span<const Value::Entry> entries;
-    std::span<const uint32_t> rules;
+    std::span<const uint32_t> rules;      // kSelect
+    std::span<const uint32_t> positions;  // kIterateWhere: which of the items
     uint32_t at = 0;
     bool set = false;
+    bool chosen = false;  // only the positions
   };
   // A walk through a value, from the outside in.
   struct Walker {
@@ -98,6 +114,26 @@ class Machine {
     void Clear(uint8_t new_kind);
   };
 
+  // What a machine needs while it runs, kept by the thread from one evaluation to the next.
+  struct Scratch {
+    std::vector<std::unique_ptr<Builder>> builders;
+    std::vector<std::unique_ptr<Walker>> walkers;
+    std::vector<std::unique_ptr<std::byte[]>> blocks;
+    bool busy = false;
+  };
+  // Items of a collection by the value at a path in each.
+  struct ItemIndex {
+    const void* collection = nullptr;
+    size_t size = 0;
+    uint32_t uses = 0;
+    bool built = false;
+    std::unordered_map<Value, std::vector<uint32_t>, ValueHash> positions;
+  };
+
+  // The thread's scratch, or `own` where a query runs within another's built-in.
+  static Scratch& Borrow(Scratch& own);
+  bool Filter(const FilterSite& site, const Program& code, const Value* registers,
+              Iterator& iterator);
   Outcome Run(const Procedure& procedure, std::span<const Value> arguments, Value& out);
   Outcome Documented(const Document& document, Value& out);
   // Everything under a node: what its rules give (Leaves) and the base documents there.
@@ -126,8 +162,10 @@ class Machine {
   Outcome Fail(std::string_view code, std::string_view message, const Module* module,
                const Location& at);
   bool Grant(Context& context, uint64_t units, uint64_t& budget);
-  Memo& MemoOf(const Document& document);
-  Memo& MemoOf(const TreeNode& node);
+  // The memo of a document (by number) or of a node's extent. It moves when another is made.
+  Memo& MemoOf(const Document& document) { return MemoAt(document.number * 2); }
+  Memo& MemoOf(const TreeNode& node) { return MemoAt(node.id * 2 + 1); }
+  Memo& MemoAt(uint32_t key);
 
   const Plan& plan_;
   const EvalOptions& options_;
@@ -137,18 +175,19 @@ class Machine {
   Scope root_;
   Scope* scope_ = &root_;
   std::vector<Row> rows_;
-  std::vector<std::unique_ptr<Builder>> builders_;
+  Scratch own_scratch_;
+  Scratch& scratch_;
   size_t builders_used_ = 0;
-  std::vector<std::unique_ptr<Walker>> walkers_;
   size_t walkers_used_ = 0;
+  std::unordered_map<const FilterSite*, ItemIndex> indices_;
   size_t depth_ = 0;
   std::optional<Error> error_;
   std::chrono::steady_clock::time_point deadline_;
   uint64_t spent_ = 0;
   size_t arena_before_ = 0;
 
-  // Frames, one after the other.
-  std::vector<std::unique_ptr<std::byte[]>> blocks_;
+  // Frames, one after the other, in blocks of the scratch.
+  size_t block_ = 0;
   std::byte* frame_at_ = nullptr;
   std::byte* frame_end_ = nullptr;
 };

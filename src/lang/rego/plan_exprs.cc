@@ -33,7 +33,69 @@ std::optional<Arithmetic> ArithmeticOf(std::string_view name) {
 }  // namespace
 
 void Planner::PlanBody(Body body) {
-  for (const Expr* expr : body) PlanExpr(*expr);
+  const Body rest = rest_;
+  for (size_t i = 0; i < body.size(); ++i) {
+    rest_ = body.subspan(i + 1);
+    PlanExpr(*body[i]);
+  }
+  rest_ = rest;
+}
+
+// `item.path == value` among the expressions to come, where the value is known by now.
+std::optional<Planner::Comparand> Planner::FindComparand(const Variable& item) const {
+  for (const Expr* expr : rest_) {
+    if (expr->negated || !expr->with.empty() || expr->kind != ExprKind::kCall ||
+        expr->terms.size() != 3) {
+      continue;
+    }
+    const Term& callee = *expr->terms[0];
+    const Term& name = callee.kind == TermKind::kRef ? *callee.items[0] : callee;
+    if (!callee.resolved.empty() || name.kind != TermKind::kVar ||
+        (name.name != "eq" && name.name != "equal")) {
+      continue;
+    }
+    for (size_t side = 1; side <= 2; ++side) {
+      const Term& path = *expr->terms[side];
+      const Term& value = *expr->terms[3 - side];
+      if (path.kind != TermKind::kRef || path.items[0]->variable != &item) continue;
+      Comparand out{&value, {}};
+      for (const Term* step : path.items.subspan(1)) {
+        if (step->kind == TermKind::kScalar) out.path.push_back(step->value);
+      }
+      if (out.path.size() + 1 != path.items.size()) continue;
+      // Variables, constants and paths only: nothing that could fail or take time.
+      VarSet open;
+      CollectVars(value, open);
+      const bool plain =
+          value.kind == TermKind::kVar
+              ? value.variable != nullptr
+              : value.kind == TermKind::kRef && value.items[0]->variable != nullptr &&
+                    std::ranges::all_of(value.items.subspan(1), [](const Term* step) {
+                      return step->kind == TermKind::kScalar;
+                    });
+      if (plain && open.Within(known_.bound)) return out;
+    }
+  }
+  return std::nullopt;
+}
+
+// Begins an iteration whose values are bound to `item` (or nullptr).
+void Planner::PlanIteration(Operand collection, uint32_t iterator, const Variable* item) {
+  if (item != nullptr) {
+    if (auto comparand = FindComparand(*item)) {
+      FilterSite site;
+      site.collection = collection;
+      site.value = PlanTerm(*comparand->value);
+      site.path = std::move(comparand->path);
+      code_.filters.push_back(std::move(site));
+      Emit({.op = Op::kIterateWhere,
+            .dst = iterator,
+            .x = static_cast<uint32_t>(code_.filters.size() - 1),
+            .fail = fail_});
+      return;
+    }
+  }
+  Emit({.op = Op::kIterate, .dst = iterator, .x = collection, .fail = fail_});
 }
 
 void Planner::Holds(Operand value) {
@@ -84,7 +146,12 @@ void Planner::PlanCallExpr(const Expr& expr) {
   if (IsAssignment(expr) || IsUnification(expr)) {
     if (captured_ != kNone)
       Emit({.op = Op::kMove, .dst = captured_, .x = Constant(Value::Bool(true))});
-    return Unify(*expr.terms[1], *expr.terms[2]);
+    // `item := collection[_]`: what comes after may say which items are wanted.
+    const Term& left = *expr.terms[1];
+    if (left.kind == TermKind::kVar) item_ = left.variable;
+    Unify(*expr.terms[1], *expr.terms[2]);
+    item_ = nullptr;
+    return;
   }
   const Builtin* builtin = BuiltinOf(*expr.terms[0]);
   if (builtin != nullptr && captured_ == kNone && expr.terms.size() == 3) {
@@ -166,7 +233,8 @@ void Planner::PlanSomeIn(const Expr& expr) {
     Emit({.op = Op::kMove, .dst = captured_, .x = Constant(Value::Bool(true))});
   const Operand domain = PlanTerm(*expr.terms.back());
   const uint32_t iterator = iterators_++;
-  Emit({.op = Op::kIterate, .dst = iterator, .x = domain, .fail = fail_});
+  const Term& item = *expr.terms[expr.terms.size() - 2];
+  PlanIteration(domain, iterator, item.kind == TermKind::kVar ? item.variable : nullptr);
   const Label next = NewLabel();
   Bind(next);
   const bool with_key = expr.terms.size() == 3;
@@ -175,7 +243,7 @@ void Planner::PlanSomeIn(const Expr& expr) {
   Emit({.op = Op::kNext, .dst = key, .x = iterator, .y = value, .fail = fail_});
   fail_ = next;
   if (with_key) Match(*expr.terms[0], key);
-  Match(*expr.terms[expr.terms.size() - 2], value);
+  Match(item, value);
 }
 
 void Planner::PlanEvery(const Expr& expr) {

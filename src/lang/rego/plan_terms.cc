@@ -1,6 +1,7 @@
 // Planning of terms: code that has a value for the instructions after it.
 
 #include <algorithm>
+#include <utility>
 
 #include "lang/rego/planner.h"
 #include "lang/rego/resolve/names.h"
@@ -136,13 +137,14 @@ Planner::Operand Planner::PlanGet(Operand from, Operand key) {
 
 // The operands of a reference, one after the other, into a value.
 Planner::Operand Planner::PlanSteps(Operand from, std::span<Term* const> steps) {
+  const Variable* const item = std::exchange(item_, nullptr);
   for (const Term* step : steps) {
     if (Ready(*step)) {
       from = PlanGet(from, PlanTerm(*step));
       continue;
     }
     const uint32_t iterator = iterators_++;
-    Emit({.op = Op::kIterate, .dst = iterator, .x = from, .fail = fail_});
+    PlanIteration(from, iterator, step == steps.back() ? item : nullptr);
     const Label next = NewLabel();
     Bind(next);
     const bool wildcard = step->kind == TermKind::kVar && step->variable->wildcard();
@@ -233,6 +235,33 @@ Planner::Operand Planner::PlanData(std::span<const Value> head, std::span<Term* 
 }
 
 Planner::Operand Planner::PlanComposite(const Term& term) {
+  if (term.kind == TermKind::kObject) {
+    // Keys that are different texts: sorted now rather than each time.
+    std::vector<std::pair<std::string_view, size_t>> keys;
+    for (size_t i = 0; i + 1 < term.items.size(); i += 2) {
+      if (term.items[i]->kind == TermKind::kScalar && term.items[i]->value.IsString())
+        keys.emplace_back(term.items[i]->value.AsString(), i);
+    }
+    std::ranges::sort(keys);
+    const bool unique = std::ranges::adjacent_find(keys, {}, &std::pair<std::string_view, size_t>::
+                                                                  first) == keys.end();
+    if (unique && keys.size() * 2 == term.items.size()) {
+      std::vector<Operand> items = PlanArguments(term.items);
+      std::vector<Operand> sorted;
+      for (const auto& [key, at] : keys) {
+        sorted.push_back(items[at]);
+        sorted.push_back(items[at + 1]);
+      }
+      code_.lists.push_back(std::move(sorted));
+      const Operand to = NewRegister();
+      Emit({.op = Op::kObject,
+            .aux = 1,
+            .dst = to,
+            .x = static_cast<uint32_t>(code_.lists.size() - 1),
+            .fail = fail_});
+      return to;
+    }
+  }
   std::vector<Operand> items = PlanArguments(term.items);
   code_.lists.push_back(std::move(items));
   const Op op = term.kind == TermKind::kArray ? Op::kArray

@@ -119,6 +119,13 @@ class Planner {
   // --- expressions
   void PlanBody(Body body);
   void PlanExpr(const Expr& expr);
+  // What an iteration's items are compared with by an expression after it.
+  struct Comparand {
+    const Term* value;
+    std::vector<Value> path;
+  };
+  std::optional<Comparand> FindComparand(const Variable& item) const;
+  void PlanIteration(Operand collection, uint32_t iterator, const Variable* item);
   void PlanPlain(const Expr& expr);
   void PlanCallExpr(const Expr& expr);
   void PlanPrint(const Expr& expr);
@@ -160,6 +167,8 @@ class Planner {
   Orderer orderer_;
 
   Known known_;
+  const Variable* item_ = nullptr;  // what the reference being planned is assigned to
+  Body rest_;  // the expressions after the one being planned
   Label fail_ = kNone;
   std::vector<uint32_t> labels_;  // where each label is; kNone: not yet
   size_t first_instruction_ = 0;

@@ -35,6 +35,7 @@ enum class Op : uint8_t {
   kBase,         // dst = the base document at paths[x]
   kGet,          // dst = x[y]
   kIterate,      // iterators[dst] over x
+  kIterateWhere, // iterators[dst] over those items of filters[x] that can be equal
   kNext,         // dst, y = the next key and value of iterators[x] (kNone: not wanted)
   kWalk,         // walkers[dst] begins at x
   kNextWalk,     // dst, y = the next path (kNone: not wanted) and value of walkers[x]
@@ -54,7 +55,7 @@ enum class Op : uint8_t {
   kIsArray,      // x is an array of y items (y a plain number)
   kIsObject,     // x is an object of y entries
   kArray,        // dst = [lists[x]…]
-  kObject,       // dst = {lists[x]: key, value …}
+  kObject,       // dst = {lists[x]: key, value …}; aux 1: keys are unique and sorted
   kSet,          // dst = {lists[x]…}
   kBuild,        // builders[dst] begins; aux: 0 array, 1 set, 2 object, 3 document
   kAdd,          // builders[dst] gets x (and y)
@@ -132,6 +133,14 @@ struct RuleIndex {
   std::vector<std::vector<uint32_t>> lists;
 };
 
+// An iteration whose items are compared with a value right after: `some x in xs; x.kind == kind`.
+// Where it is repeated, the items are found by an index.
+struct FilterSite {
+  uint32_t collection = kNone;
+  uint32_t value = kNone;
+  std::vector<Value> path;
+};
+
 struct RowSite {
   struct Binding {
     std::string_view name;
@@ -159,6 +168,7 @@ struct Program {
   std::vector<WithSite> withs;
   std::vector<WalkSite> walks;
   std::vector<RuleIndex> indices;
+  std::vector<FilterSite> filters;
   std::vector<RowSite> rows;
   std::vector<Place> places;
   Arena arena{512};
