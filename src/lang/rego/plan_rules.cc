@@ -73,6 +73,7 @@ void Planner::CollectMembers(const TreeNode& node, bool below, std::vector<Value
 void Planner::PlanRule(const Member& member, Document& document, Label next, Label end,
                        bool same_constant, uint32_t builder) {
   const RuleInfo& info = *member.info;
+  rule_ = &info;
   module_ = info.module;
   const bool chained = info.rule->else_rule != nullptr;
   for (const Rule* rule = info.rule; rule != nullptr; rule = rule->else_rule) {
@@ -407,7 +408,7 @@ void PlanModules(const Resolution& policy, const PlanOptions& options, Plan& out
   for (Document& document : out.documents) document.procedure = planner.PlanDocument(document);
 }
 
-void PlanQuery(const Resolution& policy, Plan& plan, const ResolvedQuery& query,
+void PlanQuery(const Resolution& policy, const Plan& plan, const ResolvedQuery& query,
                const PlanOptions& options, QueryPlan& out, std::vector<Diagnostic>& errors) {
   Planner planner(policy, plan, out.code, options, nullptr, errors);
   out.procedure = planner.PlanQueryBody(query, out.single);

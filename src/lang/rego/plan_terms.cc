@@ -53,7 +53,7 @@ const Builtin* Planner::BuiltinOf(const Term& callee) {
   return policy_.builtins->Find(BuiltinName(callee, code_.arena));
 }
 
-Document* Planner::FunctionOf(const Term& callee) {
+const Document* Planner::FunctionOf(const Term& callee) {
   if (callee.resolved.empty() || callee.resolved[0].AsString() != "data") return nullptr;
   const TreeNode* node = policy_.Find(callee.resolved.subspan(1));
   if (node == nullptr) return nullptr;
@@ -64,7 +64,7 @@ Document* Planner::FunctionOf(const Term& callee) {
       if (node == nullptr) return nullptr;
     }
   }
-  Document* document = plan_.Of(*node);
+  const Document* document = plan_.Of(*node);
   return document != nullptr && document->kind == DocumentKind::kFunction ? document : nullptr;
 }
 
@@ -405,6 +405,12 @@ Planner::Operand Planner::PlanCallValue(std::span<Term* const> terms, size_t ari
     return Constant(Value::Null());
   }
   if (site.builtin != nullptr) {
+    if (site.builtin->call == nullptr && rule_ != nullptr && options_.annotations != nullptr) {
+      if (site.builtin->name == "rego.metadata.rule")
+        return Constant(options_.annotations->RuleMetadata(*rule_, code_.arena));
+      if (site.builtin->name == "rego.metadata.chain")
+        return Constant(options_.annotations->Chain(*rule_, code_.arena));
+    }
     if (site.builtin->relation) return PlanWalk(*terms[1], nullptr);
     if (auto done = PlanOperator(*site.builtin, terms.subspan(1, arity), at)) return *done;
   }

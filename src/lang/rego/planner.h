@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "lang/rego/check/annotations.h"
 #include "lang/rego/program.h"
 #include "lang/rego/resolve/resolve.h"
 #include "lang/rego/resolve/safety.h"
@@ -27,12 +28,12 @@ struct Plan {
   const Document* Of(const TreeNode& node) const {
     return node.id < by_node.size() ? by_node[node.id] : nullptr;
   }
-  Document* Of(const TreeNode& node) { return node.id < by_node.size() ? by_node[node.id] : nullptr; }
 };
 
 struct PlanOptions {
   bool observe = false;  // instructions that tell an Observer where the program is
   bool print = true;
+  const AnnotationSet* annotations = nullptr;  // for rego.metadata.*
 };
 
 // Plans every rule.
@@ -47,13 +48,13 @@ struct QueryPlan {
 };
 
 // Plans a query against a planned policy.
-void PlanQuery(const Resolution& policy, Plan& plan, const ResolvedQuery& query,
+void PlanQuery(const Resolution& policy, const Plan& plan, const ResolvedQuery& query,
                const PlanOptions& options, QueryPlan& out, std::vector<Diagnostic>& errors);
 
 // The planner of one stretch of code. (Its parts: plan_terms.cc, plan_exprs.cc, plan_rules.cc.)
 class Planner {
  public:
-  Planner(const Resolution& policy, Plan& plan, Program& code, const PlanOptions& options,
+  Planner(const Resolution& policy, const Plan& plan, Program& code, const PlanOptions& options,
           const Module* module, std::vector<Diagnostic>& errors)
       : policy_(policy), plan_(plan), code_(code), options_(options), module_(module),
         errors_(errors), orderer_(policy) {}
@@ -156,16 +157,17 @@ class Planner {
                   RuleIndex& out) const;
 
   const Builtin* BuiltinOf(const Term& callee);
-  Document* FunctionOf(const Term& callee);
+  const Document* FunctionOf(const Term& callee);
 
   const Resolution& policy_;
-  Plan& plan_;
+  const Plan& plan_;
   Program& code_;
   const PlanOptions& options_;
   const Module* module_;
   std::vector<Diagnostic>& errors_;
   Orderer orderer_;
 
+  const RuleInfo* rule_ = nullptr;  // the one being planned
   Known known_;
   const Variable* item_ = nullptr;  // what the reference being planned is assigned to
   Body rest_;  // the expressions after the one being planned

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "lang/rego/ast/parser.h"
+#include "lang/rego/check/check.h"
 #include "lang/rego/machine.h"
 #include "lang/rego/planner.h"
 #include "lang/rego/rego.h"
@@ -14,15 +15,7 @@ namespace bulwark::rego {
 
 namespace {
 
-Error Refused(std::vector<Diagnostic> found, size_t limit, std::vector<Diagnostic>* errors) {
-  if (limit > 0 && found.size() > limit) {
-    found.resize(limit);
-    found.push_back({.code = "rego_compile_error",
-                     .message = "error limit reached",
-                     .file = {},
-                     .at = {},
-                     .details = {}});
-  }
+Error Refused(std::vector<Diagnostic> found, std::vector<Diagnostic>* errors) {
   Error error(Code::kInvalid, found.front().code, DiagnosticsText(found));
   if (errors != nullptr) *errors = std::move(found);
   return error;
@@ -52,10 +45,9 @@ class Compiled : public Policy {
   bool Build(std::vector<std::unique_ptr<Module>> modules, std::vector<Diagnostic>& errors) {
     ResolveModules(std::move(modules),
                    {.builtins = options_.builtins, .strict = options_.strict}, resolution_, errors);
+    CheckPolicy(resolution_, Checks(), types_, errors);
     if (!errors.empty()) return false;
-    OrderBodies(resolution_, errors);
-    if (!errors.empty()) return false;
-    PlanModules(resolution_, {.observe = options_.observe, .print = options_.print}, plan_, errors);
+    PlanModules(resolution_, Plans(), plan_, errors);
     return errors.empty();
   }
 
@@ -92,12 +84,10 @@ class Compiled : public Policy {
       if (path[0].AsString() != "data") path.insert(path.begin(), Value::String("data"));
     }
     ResolveQuery(resolution_, *std::move(query), path, prepared->resolved, found);
-    if (found.empty()) OrderQuery(resolution_, prepared->resolved, found);
-    if (found.empty()) {
-      PlanQuery(resolution_, const_cast<Plan&>(plan_), prepared->resolved,
-                {.observe = options_.observe, .print = options_.print}, prepared->plan, found);
-    }
-    if (!found.empty()) return Refused(std::move(found), options_.error_limit, errors);
+    CheckQuery(resolution_, types_, prepared->resolved, Checks(), found);
+    if (found.empty())
+      PlanQuery(resolution_, plan_, prepared->resolved, Plans(), prepared->plan, found);
+    if (!found.empty()) return Refused(std::move(found), errors);
     prepared->header = std::move(header);
     return std::shared_ptr<const PreparedQuery>(std::move(prepared));
   }
@@ -114,8 +104,25 @@ class Compiled : public Policy {
   const Plan& plan() const { return plan_; }
 
  private:
+  CheckOptions Checks() const {
+    CheckOptions out;
+    out.strict = options_.strict;
+    out.print = options_.print;
+    out.error_limit = options_.error_limit;
+    out.allowed_builtins = options_.allowed_builtins;
+    out.unsafe_builtins = options_.unsafe_builtins;
+    out.schemas = options_.schemas;
+    return out;
+  }
+  PlanOptions Plans() const {
+    return {.observe = options_.observe,
+            .print = options_.print,
+            .annotations = &types_.annotations()};
+  }
+
   CompileOptions options_;
   Resolution resolution_;
+  PolicyTypes types_;
   Plan plan_;
 };
 
@@ -167,7 +174,7 @@ Result<std::shared_ptr<const Policy>> Policy::Compile(std::vector<std::unique_pt
   auto compiled = std::make_shared<Compiled>(options);
   std::vector<Diagnostic> found;
   if (!compiled->Build(std::move(modules), found))
-    return Refused(std::move(found), options.error_limit, errors);
+    return Refused(std::move(found), errors);
   return std::shared_ptr<const Policy>(std::move(compiled));
 }
 

@@ -92,7 +92,7 @@ struct Document;  // all rules of one node, below
 // A call of a built-in or of a function.
 struct CallSite {
   const Builtin* builtin = nullptr;
-  Document* function = nullptr;
+  const Document* function = nullptr;
   std::vector<uint32_t> operands;
   const Module* module = nullptr;
   Location at;
@@ -105,9 +105,9 @@ struct WithTarget {
   uint32_t value = kNone;            // operand
   // kFunction: what is replaced, and by what (or by `value`).
   const Builtin* builtin = nullptr;
-  Document* function = nullptr;
+  const Document* function = nullptr;
   const Builtin* by_builtin = nullptr;
-  Document* by_function = nullptr;
+  const Document* by_function = nullptr;
 };
 
 struct WithSite {
