@@ -99,7 +99,7 @@ const Value::Entry* Machine::Builder::Find(const Value& key) const {
 void Machine::Builder::Insert(const Value& key, const Value& value) {
   entries.push_back({key, value});
   if (entries.size() < 12) return;
-  auto place = [&](size_t number) {
+  auto enter = [&](size_t number) {
     const size_t mask = index.size() - 1;
     uint64_t at = entries[number].key.Hash();
     while (index[at & mask] != 0) ++at;
@@ -107,9 +107,9 @@ void Machine::Builder::Insert(const Value& key, const Value& value) {
   };
   if (index.size() < entries.size() * 2) {
     index.assign(std::bit_ceil(entries.size() * 4), 0);
-    for (size_t i = 0; i < entries.size(); ++i) place(i);
+    for (size_t i = 0; i < entries.size(); ++i) enter(i);
   } else {
-    place(entries.size() - 1);
+    enter(entries.size() - 1);
   }
 }
 
@@ -247,7 +247,10 @@ bool Machine::Grant(Context& context, uint64_t units, uint64_t& budget) {
   const EvalLimits& limits = options_.limits;
   if (limits.time.count() > 0 && std::chrono::steady_clock::now() >= deadline_)
     return stop("eval_cancel_error", "the query took longer than it may");
-  if (limits.memory_bytes > 0 && arena_.bytes_reserved() - arena_before_ > limits.memory_bytes) {
+  // What a built-in announces counts before it takes it.
+  const size_t announced = units > kGrant ? units * sizeof(Value) : 0;
+  if (limits.memory_bytes > 0 &&
+      arena_.bytes_reserved() - arena_before_ + announced > limits.memory_bytes) {
     return stop("eval_limit_error",
                 fmt::format("the query needs more memory than its {} bytes", limits.memory_bytes));
   }
@@ -277,6 +280,41 @@ Outcome Machine::Fail(std::string_view code, std::string_view message, const Mod
                                                                               : Code::kInvalid;
   if (!error_) error_ = Error(kind, std::string(code), std::move(text), std::move(args));
   return Outcome::kHalt;
+}
+
+Outcome Machine::Conflict(const Procedure& procedure, std::vector<Given> given) {
+  constexpr size_t kMost = 10;
+  constexpr size_t kLongest = 80;  // characters of a value
+  const Document& document = *procedure.document;
+  const Place& at = given[1].place;
+  std::string message =
+      document.kind == DocumentKind::kFunction
+          ? fmt::format("function {} produced conflicting values for the same inputs",
+                        document.node->Path())
+          : fmt::format("rule {} produced conflicting values", document.node->Path());
+  message += ":";
+  const bool more = given.size() > kMost;
+  if (more) given.resize(kMost);
+  const Location second = at.at;
+  const Module* const module = at.module;
+  std::ranges::stable_sort(given, [](const Given& a, const Given& b) {
+    if (a.place.module != b.place.module) return a.place.module->file < b.place.module->file;
+    return a.place.at.offset < b.place.at.offset;
+  });
+  for (const Given& one : given) {
+    std::string text;
+    size_t characters = 0;
+    for (char c : ToRegoText(one.value)) {
+      if ((c & 0xc0) != 0x80 && ++characters > kLongest) {
+        text += "...";
+        break;
+      }
+      text += c;
+    }
+    message += fmt::format("\n  {} at {}:{}", text, one.place.module->file, one.place.at.row);
+  }
+  if (more) message += "\n  ...";
+  return Fail("eval_conflict_error", message, module, second);
 }
 
 Machine::Memo& Machine::MemoAt(uint32_t key) {
@@ -779,8 +817,8 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
   if (++depth_ > options_.limits.depth) {
     --depth_;
     return Fail("eval_limit_error",
-                fmt::format("calls within calls go deeper than {}", options_.limits.depth), nullptr,
-                {});
+                fmt::format("calls within calls go deeper than {}", options_.limits.depth),
+                procedure.module, procedure.at);
   }
   const Program& code = *procedure.code;
   // The frame: registers, then iterators, then scopes.
@@ -819,6 +857,8 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
   Scope* const scope_before = scope_;
 
   bool has_result = false;
+  uint32_t result_place = kNone;
+  std::vector<Given> given;
   Outcome outcome = Outcome::kUndefined;
   auto get = [&](uint32_t operand) -> const Value& {
     return (operand & kConstant) != 0 ? code.constants[operand & ~kConstant] : r[operand];
@@ -989,29 +1029,34 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
         r[i.dst] = map.Finish();
         break;
       }
-      case Op::kBuild: scratch_.builders[first_builder + i.dst]->Clear(i.aux); break;
+      case Op::kBuild:
+        scratch_.builders[first_builder + i.dst]->Clear(i.aux);
+        scratch_.builders[first_builder + i.dst]->place = i.x;
+        break;
       case Op::kAdd: {
         Builder& builder = *scratch_.builders[first_builder + i.dst];
         if (builder.kind < 2) {
           builder.items.push_back(get(i.x));
         } else if (!AddToObject(builder, get(i.x), get(i.y))) {
-          outcome = Fail("eval_conflict_error", "object keys must be unique", nullptr, {});
+          const Place& place = code.places[builder.place];
+          outcome = Fail("eval_conflict_error", "object keys must be unique", place.module, place.at);
           running = false;
         }
         break;
       }
       case Op::kAddPath: {
         const std::vector<uint32_t>& list = code.lists[i.x];
+        const size_t count = list.size() - 1;
         Value keys[8];
         std::vector<Value> many;
-        std::span<Value> path(keys, std::min<size_t>(list.size(), 8));
-        if (list.size() > 8) {
-          many.resize(list.size());
+        std::span<Value> path(keys, std::min<size_t>(count, 8));
+        if (count > 8) {
+          many.resize(count);
           path = many;
         }
-        for (size_t n = 0; n < list.size(); ++n) path[n] = get(list[n]);
+        for (size_t n = 0; n < count; ++n) path[n] = get(list[n]);
         if (!AddPath(*scratch_.builders[first_builder + i.dst], path, get(i.y), i.aux == 1,
-                     {procedure.module, procedure.at})) {
+                     code.places[list[count]])) {
           outcome = Outcome::kHalt;
           running = false;
         }
@@ -1023,17 +1068,16 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
         if (!has_result) {
           out = value;
           has_result = true;
+          result_place = i.y;
         } else if (!(out == value)) {
-          const std::string name = procedure.document->node->Path();
-          const bool function = procedure.document->kind == DocumentKind::kFunction;
+          // The others are asked, too, so that the message names them.
+          if (given.empty()) given.push_back({out, code.places[result_place]});
           const Place& place = code.places[i.y];
-          outcome = Fail("eval_conflict_error",
-                         function ? fmt::format("function {} produced conflicting values for the "
-                                                "same inputs",
-                                                name)
-                                  : fmt::format("rule {} produced conflicting values", name),
-                         place.module, place.at);
-          running = false;
+          const bool known = std::ranges::any_of(given, [&](const Given& g) {
+            return g.place.module == place.module && g.place.at.offset == place.at.offset &&
+                   &g != &given.front();
+          });
+          if (!known) given.push_back({value, place});
         }
         break;
       }
@@ -1102,6 +1146,7 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
         break;
       case Op::kEnd:
         outcome = has_result ? Outcome::kValue : Outcome::kUndefined;
+        if (!given.empty()) outcome = Conflict(procedure, std::move(given));
         running = false;
         break;
     }

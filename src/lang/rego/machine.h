@@ -109,6 +109,7 @@ class Machine {
     std::vector<Value::Entry> entries;
     std::vector<uint32_t> index;  // open addressing over entries, once there are many
     std::unique_ptr<Branch> tree;
+    uint32_t place = kNone;
     const Value::Entry* Find(const Value& key) const;
     void Insert(const Value& key, const Value& value);
     void Clear(uint8_t new_kind);
@@ -159,6 +160,12 @@ class Machine {
   Value Merge(const Value& under, const Value& over);
   void Print(const CallSite& site, const Value* registers, const Program& code);
 
+  // The values that rules of one name gave, and where: the message of their conflict.
+  struct Given {
+    Value value;
+    Place place;
+  };
+  Outcome Conflict(const Procedure& procedure, std::vector<Given> given);
   Outcome Fail(std::string_view code, std::string_view message, const Module* module,
                const Location& at);
   bool Grant(Context& context, uint64_t units, uint64_t& budget);

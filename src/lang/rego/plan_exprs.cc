@@ -119,16 +119,7 @@ void Planner::PlanExpr(const Expr& expr) {
 
 void Planner::PlanPlain(const Expr& expr) {
   if (expr.negated) {
-    // `not x`: the body is the expression itself.
-    Expr inner = expr;
-    inner.negated = false;
-    inner.with = {};
-    Expr* body[] = {&inner};
-    Expr negation;
-    negation.kind = ExprKind::kNot;
-    negation.at = expr.at;
-    negation.lhs = body;
-    return PlanNot(negation);
+    return PlanNegated(expr);
   }
   switch (expr.kind) {
     case ExprKind::kTerm: return Holds(PlanTerm(*expr.term));
@@ -293,6 +284,68 @@ void Planner::PlanNot(const Expr& expr) {
   fail_ = fail_outside;
   Emit({.op = Op::kJump, .fail = fail_});
   Bind(holds);
+}
+
+// A variable in place of a term, which is evaluated here.
+Term* Planner::Hoisted(const Term& term) {
+  if (term.kind == TermKind::kScalar || term.kind == TermKind::kVar || Ground(term))
+    return const_cast<Term*>(&term);
+  Variable& variable = hoisted_.emplace_back();
+  variable.name = "$";
+  variable.id = static_cast<uint32_t>(known_.places.size());
+  const Operand place = PlanTerm(term);
+  known_.places.resize(std::max<size_t>(known_.places.size(), variable.id + 1), kNone);
+  BindVariable(variable, place);
+  Term* out = code_.arena.New<Term>();
+  out->kind = TermKind::kVar;
+  out->name = variable.name;
+  out->variable = &variable;
+  out->at = term.at;
+  return out;
+}
+
+// What stands directly in a negation stays in it; what is nested in that does not.
+Term* Planner::HoistedWithin(const Term& term) {
+  switch (term.kind) {
+    case TermKind::kCall: return Hoisted(term);
+    case TermKind::kRef:
+    case TermKind::kArray:
+    case TermKind::kSet:
+    case TermKind::kObject: {
+      Term* out = code_.arena.New<Term>(term);
+      std::vector<Term*> items;
+      for (Term* item : term.items) {
+        const bool head = term.kind == TermKind::kRef && items.empty();
+        items.push_back(head && item->kind == TermKind::kVar ? item : Hoisted(*item));
+      }
+      out->items = code_.arena.Copy<Term*>(items);
+      return out;
+    }
+    default: return const_cast<Term*>(&term);
+  }
+}
+
+void Planner::PlanNegated(const Expr& expr) {
+  Expr inner = expr;
+  inner.negated = false;
+  inner.with = {};
+  std::vector<Term*> terms(expr.terms.begin(), expr.terms.end());
+  if (expr.kind == ExprKind::kTerm) {
+    inner.term = HoistedWithin(*expr.term);
+  } else if (expr.kind == ExprKind::kCall) {
+    const Builtin* builtin = BuiltinOf(*expr.terms[0]);
+    const bool equality =
+        builtin != nullptr && (builtin->name == "eq" || builtin->name == "equal");
+    for (Term*& term : std::span(terms).subspan(1))
+      term = equality ? HoistedWithin(*term) : Hoisted(*term);
+    inner.terms = terms;
+  }
+  Expr* body[] = {&inner};
+  Expr negation;
+  negation.kind = ExprKind::kNot;
+  negation.at = expr.at;
+  negation.lhs = body;
+  PlanNot(negation);
 }
 
 void Planner::PlanAnd(const Expr& expr) {

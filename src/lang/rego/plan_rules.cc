@@ -121,6 +121,8 @@ void Planner::PlanRule(const Member& member, Document& document, Label next, Lab
         const Term* value_term = element ? rule->head.key : rule->head.value;
         const Operand value =
             value_term == nullptr ? Constant(Value::Bool(true)) : PlanTerm(*value_term);
+        code_.places.push_back({info.module, rule->at});
+        keys.push_back(static_cast<uint32_t>(code_.places.size() - 1));
         code_.lists.push_back(std::move(keys));
         Emit({.op = Op::kAddPath,
               .aux = static_cast<uint8_t>(element ? 1 : 0),
@@ -147,6 +149,7 @@ Procedure Planner::PlanDocument(Document& document) {
   first_instruction_ = code_.instructions.size();
   const auto entry = static_cast<uint32_t>(first_instruction_);
   labels_.clear();
+  module_ = document.module;
   next_register_ = document.arguments;
   iterators_ = builders_ = walkers_ = contexts_ = 0;
   std::vector<Member> rules;
@@ -162,7 +165,8 @@ Procedure Planner::PlanDocument(Document& document) {
   if (!valued) {
     Emit({.op = Op::kBuild,
           .aux = static_cast<uint8_t>(document.kind == DocumentKind::kSet ? 1 : 3),
-          .dst = builder});
+          .dst = builder,
+          .x = PlaceIndex(document.at)});
   }
   const Label end = NewLabel();
   const bool same_constant = valued && SameConstant(rules);

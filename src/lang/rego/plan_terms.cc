@@ -299,7 +299,7 @@ Planner::Operand Planner::PlanComprehension(const Term& term) {
   const uint8_t kind = term.kind == TermKind::kArrayComprehension ? 0
                        : term.kind == TermKind::kSetComprehension ? 1
                                                                   : 2;
-  Emit({.op = Op::kBuild, .aux = kind, .dst = builder});
+  Emit({.op = Op::kBuild, .aux = kind, .dst = builder, .x = PlaceIndex(term.at)});
   Known outside = known_;
   const Label fail_outside = fail_;
   const Label done = NewLabel();
@@ -323,7 +323,7 @@ Planner::Operand Planner::PlanComprehension(const Term& term) {
 // The set of all values of an expression or a term: empty where it is undefined.
 Planner::Operand Planner::PlanAsSet(const Expr* expr, const Term* term) {
   const uint32_t builder = builders_++;
-  Emit({.op = Op::kBuild, .aux = 1, .dst = builder});
+  Emit({.op = Op::kBuild, .aux = 1, .dst = builder, .x = PlaceIndex({})});
   Known outside = known_;
   const Label fail_outside = fail_;
   const Label done = NewLabel();

@@ -37,6 +37,11 @@ uint32_t Planner::PathIndex(std::vector<Value> path) {
   return static_cast<uint32_t>(code_.paths.size() - 1);
 }
 
+uint32_t Planner::PlaceIndex(const Location& at) {
+  code_.places.push_back({module_, at});
+  return static_cast<uint32_t>(code_.places.size() - 1);
+}
+
 // Labels become addresses.
 void Planner::FixLabels() {
   for (size_t i = first_instruction_; i < code_.instructions.size(); ++i) {

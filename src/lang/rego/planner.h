@@ -83,6 +83,7 @@ class Planner {
   Operand NewRegister() { return next_register_++; }
   Operand Constant(const Value& value);
   uint32_t PathIndex(std::vector<Value> path);
+  uint32_t PlaceIndex(const Location& at);
   void FixLabels();
   Procedure Finish(uint32_t entry);
   void Begin(size_t variables, uint32_t first_register);
@@ -133,6 +134,10 @@ class Planner {
   void PlanSomeIn(const Expr& expr);
   void PlanEvery(const Expr& expr);
   void PlanNot(const Expr& expr);
+  // `not f(x.y)`: what has to be evaluated for it is evaluated before, and not negated.
+  void PlanNegated(const Expr& expr);
+  Term* Hoisted(const Term& term);
+  Term* HoistedWithin(const Term& term);
   void PlanOr(const Expr& expr);
   void PlanAnd(const Expr& expr);
   void PlanWith(const Expr& expr);
@@ -167,6 +172,7 @@ class Planner {
   std::vector<Diagnostic>& errors_;
   Orderer orderer_;
 
+  std::deque<Variable> hoisted_;
   const RuleInfo* rule_ = nullptr;  // the one being planned
   Known known_;
   const Variable* item_ = nullptr;  // what the reference being planned is assigned to

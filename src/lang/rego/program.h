@@ -57,9 +57,10 @@ enum class Op : uint8_t {
   kArray,        // dst = [lists[x]…]
   kObject,       // dst = {lists[x]: key, value …}; aux 1: keys are unique and sorted
   kSet,          // dst = {lists[x]…}
-  kBuild,        // builders[dst] begins; aux: 0 array, 1 set, 2 object, 3 document
+  kBuild,        // builders[dst] begins, at places[x]; aux: 0 array, 1 set, 2 object, 3 document
   kAdd,          // builders[dst] gets x (and y)
-  kAddPath,      // builders[dst] gets the entry lists[x] → y; aux: 1 the element y of a set there
+  kAddPath,      // builders[dst] gets the entry lists[x] → y; aux: 1 the element y of a set there;
+                 // the list's last item is no operand, but a place
   kFinish,       // dst = what builders[x] built
   kCall,         // dst = calls[x]
   kResult,       // the rule's value is x; a second, different one is a conflict, at places[y]
