@@ -153,8 +153,14 @@ PatternCache<re2::RE2>& Cache() {
   return *cache;
 }
 
-Result<std::shared_ptr<const re2::RE2>> CompileGlob(std::string_view glob,
-                                                    std::string_view delimiters) {
+using Glob = std::shared_ptr<const re2::RE2>;
+
+// A type of its own, so that a query keeps its globs apart from its regular expressions.
+struct QueryGlobs {
+  RecentPatterns<re2::RE2> patterns;
+};
+
+Result<Glob> CompileGlob(std::string_view glob, std::string_view delimiters) {
   std::string key(delimiters);
   key.append(1, '\0').append(glob);
   if (auto cached = Cache().Find(key)) return cached;
@@ -198,11 +204,18 @@ Outcome Match(Context& c, Args args, Value& out) {
   if (!args[2].IsString()) return c.WrongType(3, args[2], "string");
   std::string_view glob = args[0].AsString();
   std::string_view text = args[2].AsString();
-  if (!c.Spend(1 + (glob.size() + delimiters.size()) / 4) || !SpendText(c, text.size())) {
-    return Outcome::kHalt;
+  if (!SpendText(c, text.size())) return Outcome::kHalt;
+  auto& recent = c.state<QueryGlobs>().patterns;
+  const Glob* compiled = recent.Find(glob, delimiters);
+  Glob made;
+  if (compiled == nullptr) {
+    if (!c.Spend(50 + glob.size() + delimiters.size())) return Outcome::kHalt;
+    Result<Glob> result = CompileGlob(glob, delimiters);
+    if (!result) return c.Fail(result.error().message());
+    made = *result;
+    compiled = &made;
+    recent.Keep(glob, delimiters, made);
   }
-  Result<std::shared_ptr<const re2::RE2>> compiled = CompileGlob(glob, delimiters);
-  if (!compiled) return c.Fail(compiled.error().message());
   return Give(out, (*compiled)->Match({text.data(), text.size()}, 0, text.size(),
                                       re2::RE2::ANCHOR_BOTH, nullptr, 0));
 }

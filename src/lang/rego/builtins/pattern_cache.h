@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 namespace bulwark::rego {
 
@@ -38,6 +39,32 @@ class PatternCache {
   };
   mutable std::shared_mutex mutex_;
   std::unordered_map<std::string, std::shared_ptr<const T>, Hasher, std::equal_to<>> all_;
+};
+
+// The patterns that one query used lately, by what they were given as: neither a lock nor a
+// hash. For Context::state().
+template <typename T>
+class RecentPatterns {
+ public:
+  // `detail`: what else the pattern was made with.
+  const std::shared_ptr<const T>* Find(std::string_view text, std::string_view detail = {}) const {
+    for (const Used& used : used_) {
+      if (used.text == text && used.detail == detail) return &used.pattern;
+    }
+    return nullptr;
+  }
+  void Keep(std::string_view text, std::string_view detail, std::shared_ptr<const T> pattern) {
+    if (used_.size() >= kMost || text.size() > PatternCache<T>::kLongest) return;
+    used_.push_back({std::string(text), std::string(detail), std::move(pattern)});
+  }
+
+ private:
+  static constexpr size_t kMost = 32;
+  struct Used {
+    std::string text, detail;
+    std::shared_ptr<const T> pattern;
+  };
+  std::vector<Used> used_;
 };
 
 }  // namespace bulwark::rego

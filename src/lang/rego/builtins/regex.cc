@@ -98,33 +98,20 @@ using Regex = std::shared_ptr<const re2::RE2>;
 
 re2::StringPiece Piece(std::string_view text) { return {text.data(), text.size()}; }
 
-// The pattern among the arguments, looked up within the query first.
-struct QueryPatterns {
-  struct Used {
-    const char* data;
-    size_t size;
-    std::string pattern;
-    Regex regex;
-  };
-  std::vector<Used> recent;
-};
+using QueryRegexes = RecentPatterns<re2::RE2>;
 
 Outcome PatternArgument(Context& c, std::string_view pattern, Regex& out) {
-  std::vector<QueryPatterns::Used>& recent = c.state<QueryPatterns>().recent;
-  for (const QueryPatterns::Used& used : recent) {
-    if (used.data == pattern.data() && used.size == pattern.size() && used.pattern == pattern) {
-      out = used.regex;
-      return Outcome::kValue;
-    }
-  }
-  Result<Regex> compiled = CompileRegex(pattern);
-  if (!compiled) return c.Fail(compiled.error().message());
-  out = *compiled;
-  if (recent.size() < 32 && pattern.size() < 4096) {
-    recent.push_back({pattern.data(), pattern.size(), std::string(pattern), out});
+  auto& recent = c.state<QueryRegexes>();
+  if (const Regex* known = recent.Find(pattern)) {
+    out = *known;
+    return Outcome::kValue;
   }
   // Compiling counts: a policy may make up patterns.
   if (!c.Spend(50 + pattern.size())) return Outcome::kHalt;
+  Result<Regex> compiled = CompileRegex(pattern);
+  if (!compiled) return c.Fail(compiled.error().message());
+  out = *compiled;
+  recent.Keep(pattern, {}, out);
   return Outcome::kValue;
 }
 

@@ -21,10 +21,7 @@ std::string WithoutNames(std::string_view type) {
     if (c == '[' || c == '<') ++depth;
     if (c == ']' || (c == '>' && type[i - 1] != '-')) --depth;
     if (depth == 0 && c == ':') {
-      while (!out.empty() &&
-             (IsAsciiLetter(out.back()) || IsAsciiDigit(out.back()) || out.back() == '_')) {
-        out.pop_back();
-      }
+      while (!out.ends_with('(') && !out.ends_with(", ") && !out.ends_with("-> ")) out.pop_back();
       ++i;  // the space
       continue;
     }
