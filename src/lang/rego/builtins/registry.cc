@@ -12,7 +12,7 @@ constexpr Family kFamilies[] = {
     OperatorBuiltins, NumberBuiltins,   AggregateBuiltins, ObjectBuiltins, StringBuiltins,
     TypeBuiltins,     EncodingBuiltins, RegexBuiltins,     GlobBuiltins,   UnitBuiltins,
     NetBuiltins,      TimeBuiltins,     CryptoBuiltins,    TokenBuiltins,  EffectBuiltins,
-    SchemaBuiltins,   GraphqlBuiltins,
+    SchemaBuiltins,   GraphqlBuiltins,  TemplateBuiltins,  RegoBuiltins,
 };
 
 }  // namespace
