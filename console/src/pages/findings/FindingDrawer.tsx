@@ -73,7 +73,7 @@ function Explain({ f }: { f: FindingDetail }) {
   return (
     <div className="stack">
       {f.description ? <section><h3>{t('findings.what')}</h3><p>{f.description}</p></section> : null}
-      {f.why ? <section><h3>{t('findings.why')}</h3><p>{f.why}</p></section> : null}
+      {f.why && f.why !== f.description ? <section><h3>{t('findings.why')}</h3><p>{f.why}</p></section> : null}
       {f.remedy ? <section><h3>{t('findings.remedy')}</h3><p>{f.remedy}</p></section> : null}
       <section>
         <h3>{t('findings.evidence')}</h3>
