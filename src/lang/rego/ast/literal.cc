@@ -1,7 +1,7 @@
 #include "lang/rego/ast/literal.h"
 
 #include <charconv>
-#include <cstdlib>
+#include <cmath>
 #include <string>
 
 namespace bulwark::rego {
@@ -78,7 +78,11 @@ NumberCheck CheckNumber(std::string_view text) {
   return NumberCheck::kGood;
 }
 
-Value NumberValue(std::string_view text) {
+Value NumberValue(std::string_view text, Arena& arena) {
+  if (text.starts_with('.')) return NumberValue(arena.Copy("0" + std::string(text)), arena);
+  if (text.starts_with("-.")) {
+    return NumberValue(arena.Copy("-0" + std::string(text.substr(1))), arena);
+  }
   const char* begin = text.data();
   const char* end = begin + text.size();
   if (text.find_first_of(".eE") == std::string_view::npos) {
@@ -93,7 +97,9 @@ Value NumberValue(std::string_view text) {
     return Value::Decimal(text);
   }
   double real = 0;
-  if (const auto r = std::from_chars(begin, end, real); r.ec == std::errc() && r.ptr == end) {
+  // JSON writes smaller and larger ones with an exponent.
+  if (const auto r = std::from_chars(begin, end, real);
+      r.ec == std::errc() && r.ptr == end && std::abs(real) >= 1e-6 && std::abs(real) < 1e21) {
     char shortest[512];
     const auto s =
         std::to_chars(shortest, shortest + sizeof shortest, real, std::chars_format::fixed);

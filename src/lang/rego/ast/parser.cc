@@ -11,6 +11,7 @@ namespace bulwark::rego {
 namespace {
 
 constexpr std::string_view kParseError = "rego_parse_error";
+constexpr size_t kMaxMessage = 10'000;  // messages quote the source, which may be anything
 
 Tok TokOfBit(Tok keyword, uint8_t keys) {
   uint8_t bit = 0;
@@ -74,7 +75,7 @@ std::string_view TermKindName(const Term& term) {
 
 Parser::Parser(std::string_view text, Arena& arena, const ParseOptions& options, bool skip_rules)
     : text_(text), arena_(arena), options_(options), skip_rules_(skip_rules), lexed_(Lex(text)) {
-  step_limit_ = 2'000'000 + 300 * lexed_.tokens.size();
+  step_limit_ = 2'000'000 + 20 * lexed_.tokens.size();
 }
 
 // Tokens.
@@ -160,6 +161,7 @@ void Parser::ScanSpace() {
   if (s_.pos + 1 < lexed_.tokens.size() &&
       (lexed_.tokens[s_.pos + 1].flags & Token::kSpaceBefore) != 0) {
     s_.tok = Tok::kWhitespace;
+    s_.newline = text_[token().end] == '\n';
     return;
   }
   Scan();
@@ -237,7 +239,7 @@ void Parser::Fail(const Location& at, std::string_view message) {
 }
 
 void Parser::FailText(const Location& at, const std::string& message) {
-  Fail(at, scratch_.Copy(message));
+  Fail(at, scratch_.Copy(std::string_view(message).substr(0, kMaxMessage)));
 }
 
 void Parser::Unexpected(std::string_view note) {
@@ -249,10 +251,12 @@ void Parser::Unexpected(std::string_view note) {
   s_.hints = nullptr;
 }
 
-void Parser::UnexpectedText(const std::string& note) { Unexpected(scratch_.Copy(note)); }
+void Parser::UnexpectedText(const std::string& note) {
+  Unexpected(scratch_.Copy(std::string_view(note).substr(0, kMaxMessage)));
+}
 
 void Parser::Hint(std::string_view text) {
-  s_.hints = scratch_.New<HintNode>(HintNode{text, s_.hints});
+  s_.hints = scratch_.New<HintNode>(HintNode{text.substr(0, kMaxMessage), s_.hints});
 }
 
 std::nullptr_t Parser::TooDeep() {
@@ -285,6 +289,12 @@ std::vector<std::string> SourceLine(std::string_view text, size_t offset) {
   size_t end = offset;
   while (end < text.size() && !is_break(end)) ++end;
   begin = std::min(begin, end);
+  // Of a very long line, what is around the place.
+  constexpr size_t kAround = 2000;
+  if (end - begin > 2 * kAround) {
+    if (offset - begin > kAround) begin = offset - kAround;
+    end = std::min(end, offset + kAround);
+  }
   std::string_view line = text.substr(begin, end - begin);
   size_t tabs = 0;
   while (tabs < line.size() && line[tabs] == '\t') ++tabs;

@@ -308,13 +308,6 @@ bool Parser::ParseRules() {
     } else {
       head.has_name = true;
     }
-  } else if (has_if && !contains) {
-    if (head.value == nullptr) {
-      head.generated_value = true;
-      head.value = TrueTerm(head.at);
-    } else {
-      head.has_name = true;
-    }
   }
   if (!has_if && !contains && head.args.empty() && head.ref.size() == 2) {
     head.has_name = true;

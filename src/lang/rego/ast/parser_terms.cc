@@ -337,7 +337,7 @@ Term* Parser::ParseNumber() {
     case NumberCheck::kInvalid: Unexpected("invalid float"); return nullptr;
   }
   Term* term = NewTerm(TermKind::kScalar, at);
-  term->value = NumberValue(text);
+  term->value = NumberValue(text, arena_);
   term->name = text;
   return term;
 }
