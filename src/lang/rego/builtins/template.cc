@@ -512,7 +512,9 @@ class Executor {
       arguments[0].wrapped = false;
       return Wrong("wrong type for value; expected string; got {}", TypeText(arguments[0]));
     }
-    callee_ = words.size() > 1 ? words[1].ToString() : Plain(arguments[0]);
+    if (name.text == "call") {
+      callee_ = words.size() > 1 ? words[1].ToString() : Plain(arguments[0]);
+    }
     Result<Datum> result = Apply(name.text, arguments);
     if (result) return *result;
     node_ = &command;
