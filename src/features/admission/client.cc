@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "features/admission/go_text.h"
+#include "formats/json.h"
 
 namespace bulwark::admission {
 
@@ -28,6 +29,11 @@ Result<bool> MatchesReview(const Constraint& constraint, const Review& review,
   for (const ObjectView* view : {&review.view, &review.old_view}) {
     if (view->value == nullptr || (view == &review.old_view && review.is_delete)) continue;
     any = true;
+    if (view->kind.empty()) {
+      return Error(Code::kInvalid, "gate.match",
+                   fmt::format("invalid request object: failed to unmarshal gkReview object {}\n",
+                               ToJson(*view->value, {.sort_keys = true})));
+    }
     Result<bool> matches = constraint.match.Matches({*view, ns, review.source});
     if (!matches) {
       return Error(Code::kInvalid, "gate.match",

@@ -137,6 +137,9 @@ class DiskFiles final : public FileTree {
     if (ec || !std::filesystem::exists(status)) return Kind::kMissing;
     return std::filesystem::is_directory(status) ? Kind::kFolder : Kind::kFile;
   }
+  Error Missing(const std::string& path) const override {
+    return Error(Code::kNotFound, fmt::format("stat {}: no such file or directory", path));
+  }
   Result<std::string> Read(const std::string& path) const override {
     Result<std::string> text = ReadFile("/" + path);
     if (text) return text;

@@ -309,8 +309,8 @@ void JsonSchema::CheckAt(const std::string& path, Level level, Context context,
   }
   if (pattern_ != nullptr && !pattern_->regex.ok()) {
     add("pattern", fmt::format("Invalid value: {}: must be a valid regular expression, but isn't: "
-                               "error parsing regexp: {}",
-                               GoQuote(pattern_text_), pattern_->regex.error()));
+                               "{}",
+                               GoQuote(pattern_text_), GoRegexError(pattern_->regex)));
   }
   if (items_ != nullptr) items_->CheckAt(path + ".items", Level::kItem, context, problems);
   for (const auto& [name, property] : properties_) {
@@ -345,10 +345,12 @@ bool JsonSchema::Accepts(const Value& value) const {
 void JsonSchema::Validate(const Value& value, const std::string& path,
                           std::vector<std::string>& problems) const {
   std::string_view type = TypeOf(value);
+  // The API server reads every number as a float, which it then calls a number.
   auto wrong_type = [&](std::string_view expected) {
+    std::string_view found = type == "integer" ? "number" : type;
     problems.push_back(Invalid(
-        path, Value::String(type),
-        fmt::format("{} in body must be of type {}: {}", path, expected, GoQuote(type))));
+        path, Value::String(found),
+        fmt::format("{} in body must be of type {}: {}", path, expected, GoQuote(found))));
   };
   if (int_or_string_) {
     if (type != "integer" && type != "string" && !(value.IsNull() && nullable_)) {
@@ -583,6 +585,7 @@ Result<> ConstraintSchema::Validate(const Value& constraint) const {
   if (!problems.empty()) {
     std::vector<std::string> unique;
     for (std::string& problem : problems) {
+      problem.insert(0, "[].");  // how Kubernetes prints the path of nothing
       if (std::find(unique.begin(), unique.end(), problem) == unique.end()) {
         unique.push_back(std::move(problem));
       }

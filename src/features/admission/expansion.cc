@@ -63,6 +63,7 @@ Result<Value> ExpandResource(const Value& from, const NamespaceView* ns,
   Value source = from;
   std::string walked;
   for (std::string_view part : Split(expansion.source, '.')) {
+    walked += fmt::format("{}{}", walked.empty() ? "" : ".", part);
     if (!source.IsMap()) {
       return Wrong(fmt::format(
           "could not extract source field from unstructured: .{} accessor error: {} is of the type "
@@ -75,7 +76,6 @@ Result<Value> ExpandResource(const Value& from, const NamespaceView* ns,
                                GoQuote(expansion.source), object.name));
     }
     source = *next;
-    walked += fmt::format("{}{}", walked.empty() ? "" : ".", part);
   }
   if (!source.IsMap()) {
     return Wrong(fmt::format(
@@ -211,7 +211,6 @@ std::vector<const ExpansionSystem::State*> ExpansionSystem::TemplatesFor(
 
 Result<std::vector<Resultant>> ExpansionSystem::Expand(const Mutable& base, Arena& arena) const {
   std::vector<Resultant> out;
-  if (templates_.empty()) return out;
   BW_TRY(ExpandInto(base, out, 0, arena));
   return out;
 }

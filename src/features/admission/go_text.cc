@@ -1,6 +1,7 @@
 #include "features/admission/go_text.h"
 
 #include <fmt/format.h>
+#include <re2/re2.h>
 
 #include <algorithm>
 #include <vector>
@@ -138,6 +139,61 @@ std::string_view GoType(const Value& value) {
     default:
       return "string";
   }
+}
+
+std::string_view GoJsonType(const Value& value) {
+  return value.IsMap()      ? "object"
+         : value.IsArray()  ? "array"
+         : value.IsString() ? "string"
+         : value.IsBool()   ? "bool"
+                            : "number";
+}
+
+std::string GoRegexError(const re2::RE2& regex) {
+  std::string_view what = "internal error";
+  switch (regex.error_code()) {
+    case re2::RE2::ErrorBadEscape:
+      what = "invalid escape sequence";
+      break;
+    case re2::RE2::ErrorBadCharClass:
+      what = "invalid character class";
+      break;
+    case re2::RE2::ErrorBadCharRange:
+      what = "invalid character class range";
+      break;
+    case re2::RE2::ErrorMissingBracket:
+      what = "missing closing ]";
+      break;
+    case re2::RE2::ErrorMissingParen:
+      what = "missing closing )";
+      break;
+    case re2::RE2::ErrorUnexpectedParen:
+      what = "unexpected )";
+      break;
+    case re2::RE2::ErrorTrailingBackslash:
+      return "error parsing regexp: trailing backslash at end of expression: ``";
+    case re2::RE2::ErrorRepeatArgument:
+      what = "missing argument to repetition operator";
+      break;
+    case re2::RE2::ErrorRepeatSize:
+      what = "invalid repeat count";
+      break;
+    case re2::RE2::ErrorRepeatOp:
+      what = "invalid nested repetition operator";
+      break;
+    case re2::RE2::ErrorBadPerlOp:
+      what = "invalid or unsupported Perl syntax";
+      break;
+    case re2::RE2::ErrorBadUTF8:
+      what = "invalid UTF-8";
+      break;
+    case re2::RE2::ErrorBadNamedCapture:
+      what = "invalid named capture";
+      break;
+    default:
+      break;
+  }
+  return fmt::format("error parsing regexp: {}: `{}`", what, regex.error_arg());
 }
 
 }  // namespace bulwark::admission

@@ -25,26 +25,32 @@ bool Has(std::span<const std::string> set, std::string_view element) {
   return std::find(set.begin(), set.end(), element) != set.end();
 }
 
-Error WrongType(std::string_view field, const Value& found, std::string_view expected) {
+// What encoding/json says of a value that does not fit; `field` is "Match.kinds".
+Error WrongType(std::string_view field, const Value& found, std::string_view type) {
   return Error(Code::kInvalid, "gate.match",
-               fmt::format("could not convert JSON to Match: {}: expected {}, found {}", field,
-                           expected, GoType(found)));
+               fmt::format("json: cannot unmarshal {} into Go struct field {} of type {}",
+                           GoJsonType(found), field, type));
 }
 
-Result<std::string_view> ReadText(const Value& map, std::string_view field) {
-  const Value* found = map.Find(field);
+// `path` is the field with the Go types before it: "Match.kinds.apiGroups".
+std::string_view LastOf(std::string_view path) { return path.substr(path.rfind('.') + 1); }
+
+Result<std::string_view> ReadText(const Value& map, std::string_view path,
+                                  std::string_view type = "string") {
+  const Value* found = map.Find(LastOf(path));
   if (found == nullptr || found->IsNull()) return std::string_view();
-  if (!found->IsString()) return WrongType(field, *found, "a string");
+  if (!found->IsString()) return WrongType(path, *found, type);
   return found->AsString();
 }
 
-Result<std::vector<std::string_view>> ReadTexts(const Value& map, std::string_view field) {
+Result<std::vector<std::string_view>> ReadTexts(const Value& map, std::string_view path,
+                                                std::string_view type = "string") {
   std::vector<std::string_view> out;
-  const Value* found = map.Find(field);
+  const Value* found = map.Find(LastOf(path));
   if (found == nullptr || found->IsNull()) return out;
-  if (!found->IsArray()) return WrongType(field, *found, "a list");
+  if (!found->IsArray()) return WrongType(path, *found, fmt::format("[]{}", type));
   for (const Value& item : found->items()) {
-    if (!item.IsString() && !item.IsNull()) return WrongType(field, item, "a string");
+    if (!item.IsString() && !item.IsNull()) return WrongType(path, item, type);
     out.push_back(item.IsNull() ? std::string_view() : item.AsString());
   }
   return out;
@@ -133,7 +139,7 @@ bool Wildcard::MatchesGenerateName(std::string_view prefix) const {
 
 Result<LabelSelector> LabelSelector::Read(const Value& selector) {
   LabelSelector out;
-  if (!selector.IsMap()) return WrongType("selector", selector, "an object");
+  if (!selector.IsMap()) return WrongType("LabelSelector", selector, "v1.LabelSelector");
   auto fail = [&](std::string what) {
     if (!out.error_) out.error_ = Error(Code::kInvalid, "gate.match", std::move(what));
   };
@@ -158,20 +164,29 @@ Result<LabelSelector> LabelSelector::Read(const Value& selector) {
     out.requirements_.push_back({key, op, std::move(values)});
   };
   const Value labels = selector["matchLabels"];
-  if (!labels.IsNull() && !labels.IsMap()) return WrongType("matchLabels", labels, "an object");
+  if (!labels.IsNull() && !labels.IsMap()) {
+    return WrongType("LabelSelector.matchLabels", labels, "map[string]string");
+  }
   for (const auto& [key, value] : labels.entries()) {
-    if (!value.IsString() && !value.IsNull()) return WrongType("matchLabels", value, "a string");
+    if (!value.IsString() && !value.IsNull()) {
+      return WrongType("LabelSelector.matchLabels", value, "string");
+    }
     add(key.AsString(), Operator::kIn, {value.IsNull() ? std::string_view() : value.AsString()});
   }
   const Value expressions = selector["matchExpressions"];
   if (!expressions.IsNull() && !expressions.IsArray()) {
-    return WrongType("matchExpressions", expressions, "a list");
+    return WrongType("LabelSelector.matchExpressions", expressions,
+                     "[]v1.LabelSelectorRequirement");
   }
   for (const Value& expression : expressions.items()) {
-    if (!expression.IsMap()) return WrongType("matchExpressions", expression, "an object");
-    std::string_view key = BW_TRY(ReadText(expression, "key"));
-    std::string_view op = BW_TRY(ReadText(expression, "operator"));
-    std::vector<std::string_view> values = BW_TRY(ReadTexts(expression, "values"));
+    constexpr std::string_view kAt = "LabelSelector.matchExpressions";
+    if (!expression.IsMap()) return WrongType(kAt, expression, "v1.LabelSelectorRequirement");
+    std::string_view key = BW_TRY(ReadText(expression, "LabelSelectorRequirement.matchExpressions.key"));
+    std::string_view op = BW_TRY(ReadText(expression,
+                                          "LabelSelectorRequirement.matchExpressions.operator",
+                                          "v1.LabelSelectorOperator"));
+    std::vector<std::string_view> values =
+        BW_TRY(ReadTexts(expression, "LabelSelectorRequirement.matchExpressions.values"));
     if (op == "In") {
       add(key, Operator::kIn, std::move(values));
     } else if (op == "NotIn") {
@@ -208,6 +223,52 @@ Result<bool> LabelSelector::Matches(const Value& labels) const {
   });
 }
 
+std::vector<std::string> LabelSelector::Problems(const Value& selector, std::string_view path) {
+  std::vector<std::string> out;
+  auto text = [](const Value& value) { return value.IsString() ? value.AsString() : ""; };
+  auto invalid = [&](const std::string& at, std::string_view value, std::string_view what) {
+    out.push_back(fmt::format("{}{}: Invalid value: {}: {}", path, at, GoQuote(value), what));
+  };
+  const Value expressions = selector["matchExpressions"];
+  for (size_t i = 0; i < expressions.size(); ++i) {
+    const Value expression = expressions[i];
+    std::string at = fmt::format(".matchExpressions[{}]", i);
+    std::string_view op = expression.StringAt("operator");
+    const Value values = expression["values"];
+    if (op == "In" || op == "NotIn") {
+      if (values.empty()) {
+        out.push_back(fmt::format(
+            "{}{}.values: Required value: must be specified when `operator` is 'In' or 'NotIn'",
+            path, at));
+      }
+    } else if (op == "Exists" || op == "DoesNotExist") {
+      if (!values.empty()) {
+        out.push_back(fmt::format("{}{}.values: Forbidden: may not be specified when `operator` is "
+                                  "'Exists' or 'DoesNotExist'",
+                                  path, at));
+      }
+    } else {
+      invalid(at + ".operator", op, "not a valid selector operator");
+    }
+    std::string_view key = expression.StringAt("key");
+    if (std::string wrong = ValidateLabelKey(key); !wrong.empty()) invalid(at + ".key", key, wrong);
+    for (size_t j = 0; j < values.size(); ++j) {
+      if (std::string wrong = ValidateLabelValue(text(values[j])); !wrong.empty()) {
+        invalid(fmt::format("{}.values[{}]", at, j), text(values[j]), wrong);
+      }
+    }
+  }
+  for (const auto& [key, value] : selector["matchLabels"].entries()) {
+    if (std::string wrong = ValidateLabelKey(key.AsString()); !wrong.empty()) {
+      invalid(".matchLabels", key.AsString(), wrong);
+    }
+    if (std::string wrong = ValidateLabelValue(text(value)); !wrong.empty()) {
+      invalid(".matchLabels", text(value), wrong);
+    }
+  }
+  return out;
+}
+
 // --- ObjectView ----------------------------------------------------------------------------------
 
 ObjectView::ObjectView(const Value& object)
@@ -232,19 +293,39 @@ ObjectView::ObjectView(const Value& object)
 Result<Match> Match::Read(const Value& spec) {
   Match out;
   if (spec.IsNull()) return out;
-  if (!spec.IsMap()) return WrongType("match", spec, "an object");
-  const Value kinds = spec["kinds"];
-  if (!kinds.IsNull() && !kinds.IsArray()) return WrongType("kinds", kinds, "a list");
-  for (const Value& entry : kinds.items()) {
-    if (!entry.IsMap()) return WrongType("kinds", entry, "an object");
-    out.kinds_.push_back({BW_TRY(ReadTexts(entry, "apiGroups")), BW_TRY(ReadTexts(entry, "kinds"))});
+  if (!spec.IsMap()) {
+    return Error(Code::kInvalid, "gate.match",
+                 fmt::format(".spec.match accessor error: {} is of the type {}, expected "
+                             "map[string]interface{{}}",
+                             GoText(spec), GoType(spec)));
   }
-  out.scope_ = BW_TRY(ReadText(spec, "scope"));
-  out.source_ = BW_TRY(ReadText(spec, "source"));
-  for (std::string_view pattern : BW_TRY(ReadTexts(spec, "namespaces"))) {
+  Result<Match> read = ReadMap(spec);
+  if (!read) {
+    return Error(Code::kInvalid, "gate.match",
+                 fmt::format("could not convert JSON to Match: {}", read.error().message()));
+  }
+  return read;
+}
+
+Result<Match> Match::ReadMap(const Value& spec) {
+  Match out;
+  const Value kinds = spec["kinds"];
+  if (!kinds.IsNull() && !kinds.IsArray()) {
+    return WrongType("Match.kinds", kinds, "[]match.Kinds");
+  }
+  for (const Value& entry : kinds.items()) {
+    if (!entry.IsMap()) return WrongType("Match.kinds", entry, "match.Kinds");
+    out.kinds_.push_back({BW_TRY(ReadTexts(entry, "Kinds.kinds.apiGroups")),
+                          BW_TRY(ReadTexts(entry, "Kinds.kinds.kinds"))});
+  }
+  out.scope_ = BW_TRY(ReadText(spec, "Match.scope", "v1.ResourceScope"));
+  out.source_ = BW_TRY(ReadText(spec, "Match.source"));
+  for (std::string_view pattern :
+       BW_TRY(ReadTexts(spec, "Match.namespaces", "wildcard.Wildcard"))) {
     out.namespaces_.emplace_back(pattern);
   }
-  for (std::string_view pattern : BW_TRY(ReadTexts(spec, "excludedNamespaces"))) {
+  for (std::string_view pattern :
+       BW_TRY(ReadTexts(spec, "Match.excludedNamespaces", "wildcard.Wildcard"))) {
     out.excluded_.emplace_back(pattern);
   }
   if (const Value* selector = spec.Find("labelSelector"); selector && !selector->IsNull()) {
@@ -253,7 +334,7 @@ Result<Match> Match::Read(const Value& spec) {
   if (const Value* selector = spec.Find("namespaceSelector"); selector && !selector->IsNull()) {
     out.namespace_selector_ = BW_TRY(LabelSelector::Read(*selector));
   }
-  std::string_view name = BW_TRY(ReadText(spec, "name"));
+  std::string_view name = BW_TRY(ReadText(spec, "Match.name", "wildcard.Wildcard"));
   if (!name.empty()) out.name_ = Wildcard(name);
   return out;
 }
@@ -347,15 +428,15 @@ Result<bool> Match::Matches(const Matchable& target) const {
 // --- ApplyTo -------------------------------------------------------------------------------------
 
 std::string Gvk::ToString() const {
-  return fmt::format("{}{}{}, Kind={}", group, group.empty() ? "" : "/", version, kind);
+  return fmt::format("{}/{}, Kind={}", group, version, kind);
 }
 
 Result<std::vector<ApplyTo>> ApplyTo::Read(const Value& list) {
   std::vector<ApplyTo> out;
   if (list.IsNull()) return out;
-  if (!list.IsArray()) return WrongType("applyTo", list, "a list");
+  if (!list.IsArray()) return WrongType("applyTo", list, "[]match.ApplyTo");
   for (const Value& entry : list.items()) {
-    if (!entry.IsMap()) return WrongType("applyTo", entry, "an object");
+    if (!entry.IsMap()) return WrongType("applyTo", entry, "match.ApplyTo");
     auto texts = [&](std::string_view field) -> Result<std::vector<std::string>> {
       std::vector<std::string_view> views = BW_TRY(ReadTexts(entry, field));
       return std::vector<std::string>(views.begin(), views.end());

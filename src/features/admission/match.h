@@ -49,6 +49,8 @@ class LabelSelector {
   static Result<LabelSelector> Read(const Value& selector);
   Result<bool> Matches(const Value& labels) const;
   const std::optional<Error>& error() const { return error_; }
+  // All that the API server would say against one at `path` ("spec.labelSelector").
+  static std::vector<std::string> Problems(const Value& selector, std::string_view path);
 
  private:
   enum class Operator : uint8_t { kIn, kNotIn, kExists, kDoesNotExist };
@@ -108,6 +110,8 @@ class Match {
   struct Kinds {
     std::vector<std::string_view> groups, kinds;
   };
+  static Result<Match> ReadMap(const Value& spec);
+
   std::vector<Kinds> kinds_;
   std::string_view scope_, source_;
   std::vector<Wildcard> namespaces_, excluded_;

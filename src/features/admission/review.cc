@@ -7,6 +7,7 @@
 
 #include "features/admission/go_text.h"
 #include "features/admission/mutator.h"
+#include "formats/json.h"
 
 namespace bulwark::admission {
 
@@ -195,7 +196,9 @@ Result<Value> RequestOf(const Value& review) {
     if (value.IsNull()) continue;
     if (!value.IsMap() || value.StringAt("kind").empty()) {
       return Error(Code::kInvalid, "gate.review.unmarshal",
-                   "object or oldObject cannot be unmarshalled: Object 'Kind' is missing");
+                   fmt::format("object or oldObject cannot be unmarshalled: Object 'Kind' is missing "
+                               "in '{}'",
+                               ToJson(value, {.sort_keys = true})));
     }
   }
   return request;

@@ -50,14 +50,6 @@ bool IsYaml(std::string_view name) {
   return name.substr(dot) == ".yaml" || name.substr(dot) == ".yml";
 }
 
-std::string_view JsonType(const Value& value) {
-  return value.IsMap()      ? "object"
-         : value.IsArray()  ? "array"
-         : value.IsString() ? "string"
-         : value.IsBool()   ? "bool"
-                            : "number";
-}
-
 // Reads a suite's fields; where YAML 1.1 has a bool (yes, no, on, off), gator has the text.
 class SuiteReader {
  public:
@@ -79,7 +71,7 @@ class SuiteReader {
     return Make("gate.suite.yaml",
                 fmt::format("invalid yaml: json: cannot unmarshal {} into Go struct field {} of "
                             "type {}",
-                            JsonType(found), field, type));
+                            GoJsonType(found), field, type));
   }
 
   // The text of a value that is one, or that only YAML 1.1 takes for something else.
@@ -183,8 +175,13 @@ std::string YamlMessage(const Error& error) {
   for (const Error::Arg& arg : error.args()) {
     if (arg.name == "line") line = arg.value;
   }
-  return line.empty() ? fmt::format("yaml: {}", error.message())
-                      : fmt::format("yaml: line {}: {}", line, error.message());
+  // Our own messages begin with line and column.
+  std::string_view what = error.message();
+  if (what.starts_with("line ")) {
+    if (auto parts = Cut(what, ": ")) what = parts->second;
+  }
+  return line.empty() ? fmt::format("yaml: {}", what)
+                      : fmt::format("yaml: line {}: {}", line, what);
 }
 
 constexpr YamlOptions kYaml{.duplicate_keys = false};
@@ -233,8 +230,7 @@ Result<std::vector<Suite>> ReadSuites(const FileTree& files, const std::string& 
   std::vector<std::string> paths;
   switch (files.KindOf(target)) {
     case FileTree::Kind::kMissing:
-      return Make("gate.suite.target",
-                  fmt::format("stat {}: no such file or directory", target));
+      return files.Missing(target);
     case FileTree::Kind::kFile:
       if (recursive) {
         return Make("gate.suite.target",
@@ -293,7 +289,7 @@ Result<SuiteFilter> SuiteFilter::Parse(std::string_view text) {
     auto regex = std::make_unique<re2::RE2>(pattern, re2::RE2::Quiet);
     if (!regex->ok()) {
       return Make("gate.suite.filter",
-                  fmt::format("invalid test filter: error parsing regexp: {}", regex->error()));
+                  fmt::format("invalid test filter: {}", GoRegexError(*regex)));
     }
     return regex;
   };
@@ -334,9 +330,8 @@ Result<> Assertion::Check(const std::vector<std::string>& messages) const {
     regex.emplace(*message, re2::RE2::Quiet);
     if (!regex->ok()) {
       return Make("gate.suite.regex",
-                  fmt::format("message contains invalid regular expression: error parsing regexp: "
-                              "{}",
-                              regex->error()));
+                  fmt::format("message contains invalid regular expression: {}",
+                              GoRegexError(*regex)));
     }
     matching = std::count_if(messages.begin(), messages.end(), [&](const std::string& text) {
       return RE2::PartialMatch(text, *regex);
@@ -385,7 +380,7 @@ Result<std::vector<Value>> ReadSuiteObjects(std::string_view text, Arena& arena)
       return Make("gate.suite.yaml",
                   fmt::format("invalid yaml: yaml: unmarshal errors:\n  cannot unmarshal {} into "
                               "map[string]interface {{}}",
-                              JsonType(*value)));
+                              GoJsonType(*value)));
     }
     out.push_back(*value);
   }
@@ -474,7 +469,9 @@ class TestRun {
     Result<Value> value = ParseYaml(first, arena_, kYaml);
     if (!value || (!value->IsMap() && !value->IsNull())) {
       return Make("gate.suite.yaml",
-                  fmt::format("{}: parsing {} YAML from {}: {}", doing, what, GoQuote(full),
+                  fmt::format("{}: parsing {} from {}: {}", doing,
+                              what == "Constraint" ? "Constraint" : "ConstraintTemplate YAML",
+                              GoQuote(full),
                               value ? "yaml: not an object" : YamlMessage(value.error())));
     }
     return value->IsNull() ? Value::EmptyMap() : *value;

@@ -39,6 +39,8 @@ class FileTree {
   };
   virtual ~FileTree() = default;
   virtual Kind KindOf(const std::string& path) const = 0;
+  // Of a path where there is nothing.
+  virtual Error Missing(const std::string& path) const = 0;
   // An error's message is like Go's: "open a/b.yaml: no such file or directory".
   virtual Result<std::string> Read(const std::string& path) const = 0;
   // By name.

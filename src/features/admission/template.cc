@@ -28,12 +28,7 @@ Error BadConstraint(std::string_view what) {
 Error Undecodable(std::string_view field, std::string_view expected, const Value& found) {
   return Error(Code::kInvalid, "gate.template.decode",
                fmt::format("json: cannot unmarshal {} into Go struct field {} of type {}",
-                           found.IsMap()      ? "object"
-                           : found.IsArray()  ? "array"
-                           : found.IsString() ? "string"
-                           : found.IsBool()   ? "bool"
-                                              : "number",
-                           field, expected));
+                           GoJsonType(found), field, expected));
 }
 
 Result<Value> MapAt(const Value& map, std::string_view field, std::string_view path) {
@@ -58,13 +53,17 @@ Result<std::span<const Value>> ListAt(const Value& map, std::string_view field,
   return found->items();
 }
 
-bool Dns1035(std::string_view text) {
-  if (text.empty() || text.size() > 63 || !IsAsciiLetter(text[0]) || text.back() == '-') {
-    return false;
-  }
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || IsAsciiDigit(c) || c == '-';
-  });
+// What is wrong with a DNS label (RFC 1035); "" if nothing is.
+std::string_view CheckDns1035(std::string_view text) {
+  if (text.size() > 63) return "must be no more than 63 characters";
+  bool fine = !text.empty() && text[0] >= 'a' && text[0] <= 'z' && text.back() != '-' &&
+              std::all_of(text.begin(), text.end(), [](char c) {
+                return (c >= 'a' && c <= 'z') || IsAsciiDigit(c) || c == '-';
+              });
+  if (fine) return "";
+  return "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
+         "alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or "
+         "'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 }
 
 bool DnsSubdomain(std::string_view text) {
@@ -111,6 +110,26 @@ Result<> ReadTarget(const Value& target, ConstraintTemplate& out, Arena& arena) 
 
 }  // namespace
 
+Result<> ValidateKind(std::string_view kind) {
+  std::vector<std::string> problems;
+  std::string lower = AsciiLower(kind), list = std::string(kind) + "List";
+  auto check = [&](std::string_view field, std::string_view value, std::string_view prefix) {
+    std::string_view wrong = CheckDns1035(AsciiLower(value));
+    if (wrong.empty()) return;
+    problems.push_back(fmt::format("spec.names.{}: Invalid value: {}: {}{}", field, GoQuote(value),
+                                   prefix, wrong));
+  };
+  constexpr std::string_view kMixed = "may have mixed case, but should otherwise match: ";
+  check("plural", lower, "");
+  check("singular", lower, "");
+  check("kind", kind, kMixed);
+  check("listKind", list, kMixed);
+  if (problems.empty()) return Ok{};
+  return Error(Code::kInvalid, "gate.template",
+               problems.size() == 1 ? problems[0]
+                                    : fmt::format("[{}]", fmt::join(problems, ", ")));
+}
+
 bool ConstraintTemplate::Is(const ObjectView& object) {
   return object.group == kTemplateGroup && object.kind == "ConstraintTemplate";
 }
@@ -122,10 +141,15 @@ Result<> DecodeTemplate(const Value& object) {
   }
   if (view.version != "v1" && view.version != "v1beta1" && view.version != "v1alpha1") {
     return Error(Code::kInvalid, "gate.template.decode",
-                 fmt::format("no kind \"ConstraintTemplate\" is registered for version {}",
+                 fmt::format("no kind \"ConstraintTemplate\" is registered for version {} in scheme "
+                             "\"pkg/runtime/scheme.go:111\"",
                              GoQuote(view.api_version)));
   }
-  const Value spec = BW_TRY(MapAt(object, "spec", "spec"));
+  const Value spec = object["spec"];
+  if (!spec.IsMap() && !spec.IsNull()) {
+    return Undecodable("ConstraintTemplate.spec",
+                       fmt::format("{}.ConstraintTemplateSpec", view.version), spec);
+  }
   const Value crd = BW_TRY(MapAt(spec, "crd", "spec.crd"));
   const Value crd_spec = BW_TRY(MapAt(crd, "spec", "spec.crd.spec"));
   const Value names = BW_TRY(MapAt(crd_spec, "names", "spec.crd.spec.names"));
@@ -170,15 +194,7 @@ Result<ConstraintTemplate> ConstraintTemplate::Read(const Value& object, Arena& 
     return BadTemplate(fmt::format("target {} not recognized, known targets [{}]", GoQuote(target),
                                    kTarget));
   }
-  std::string plural = AsciiLower(out.kind);
-  if (!Dns1035(plural)) {
-    return BadTemplate(fmt::format(
-        "spec.names.plural: Invalid value: {}: a DNS-1035 label must consist of lower case "
-        "alphanumeric characters or '-', start with an alphabetic character, and end with an "
-        "alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
-        "'[a-z]([-a-z0-9]*[a-z0-9])?')",
-        GoQuote(plural)));
-  }
+  if (Result<> names = ValidateKind(out.kind); !names) return BadTemplate(names.error().message());
   const Value validation = crd["validation"];
   const Value legacy = validation["legacySchema"];
   Result<std::shared_ptr<const ConstraintSchema>> schema = ConstraintSchema::Create(
@@ -248,9 +264,12 @@ Result<> ValidateSelectors(const Value& constraint) {
                    fmt::format("Could not convert JSON to LabelSelector: {}",
                                read.error().message()));
     }
-    if (read->error()) {
+    // Kubernetes' checks stand at this path whichever of the two it is.
+    std::vector<std::string> problems = LabelSelector::Problems(*selector, "spec.labelSelector");
+    if (!problems.empty()) {
       return Error(Code::kInvalid, "gate.constraint",
-                   fmt::format("spec.labelSelector: {}", read->error()->message()));
+                   problems.size() == 1 ? problems[0]
+                                        : fmt::format("[{}]", fmt::join(problems, ", ")));
     }
   }
   return Ok{};

@@ -51,6 +51,9 @@ struct ConstraintTemplate {
 // object can be decoded as a template at all.
 Result<> DecodeTemplate(const Value& object);
 
+// Whether a kind makes names that a CustomResourceDefinition may have.
+Result<> ValidateKind(std::string_view kind);
+
 struct Constraint {
   Value object;  // with defaults, without status
   std::string kind, name;

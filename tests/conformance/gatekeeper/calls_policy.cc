@@ -171,12 +171,21 @@ Verdict TemplateOperation(const Call& call) {
 struct Engine {
   std::map<std::string, std::unique_ptr<const Policy>> policies;  // by kind
   std::map<std::string, Value> parameters;                        // by kind/name
-  Inventory inventory;
+  // data.inventory as the driver was told, whatever stands in it.
+  Value inventory = Value::EmptyMap();
 };
 struct Engines {
   std::map<std::string, Engine> by_session;
   std::map<std::string, std::unique_ptr<Client>> clients;
 };
+
+// The tree with `value` at a path.
+Value Put(const Value& tree, std::span<const Value> path, const Value& value) {
+  if (path.empty()) return value;
+  Value map = tree.IsMap() ? tree : Value::EmptyMap();
+  std::string_view key = path[0].AsString();
+  return WithEntry(map, key, Put(map[key], path.subspan(1), value), CallArena());
+}
 
 ConstraintTemplate Definition(const Value& of) {
   ConstraintTemplate out;
@@ -225,7 +234,7 @@ Verdict EngineQuery(const Call& call, Engine& engine, bool rego) {
     if (!made) return made.error().message();
     review = *made;
   }
-  const Value data = engine.inventory.ToData(arena);
+  const Value data = MapBuilder(arena).Add("inventory", engine.inventory).Finish();
   JudgeContext context;
   context.data = &data;
   std::vector<std::string> got;
@@ -345,6 +354,9 @@ void AddPolicyAnswers(std::map<std::string, Answer>& to) {
   to["target.match"] = TargetMatch;
   to["crd.constraint"] = CrdConstraint;
   to["crd.validate"] = [](const Call& call) {
+    if (Result<> names = ValidateKind(call.Arg(0).AsString()); !names) {
+      return CompareError(call.ErrorAt(0), MessageOf(names));
+    }
     return CompareError(call.ErrorAt(0), MessageOf(ConstraintSchema::Create(call.Arg(1), false)));
   };
   to["crd.targets"] = CrdTargets;
@@ -381,10 +393,9 @@ void AddPolicyAnswers(std::map<std::string, Answer>& to) {
     return Verdict();
   };
   to["rego.data"] = [=](const Call& call) {
-    // Objects that a cluster could have; the framework's own tests make up others.
-    if (!call.ErrorAt(0) && call.Arg(2).IsMap() && call.Arg(1).size() >= 4) {
-      Result<> added = engines->by_session[call.session].inventory.Add(call.Arg(2));
-      if (!added) return added.error().message();
+    if (!call.ErrorAt(0)) {
+      Value& inventory = engines->by_session[call.session].inventory;
+      inventory = Put(inventory, call.Arg(1).items(), call.Arg(2));
     }
     return Verdict();
   };
