@@ -21,12 +21,6 @@ void ForEachBranch(const RuleInfo& rule, const F& each) {
   for (const Rule* branch = rule.rule; branch != nullptr; branch = branch->else_rule) each(*branch);
 }
 
-std::string CalleeText(const Term& callee) {
-  Arena arena;
-  std::string_view name = BuiltinName(callee, arena);
-  return name.empty() ? TermText(callee) : std::string(name);
-}
-
 // The rules that a path names exactly.
 const TreeNode* RulesAt(const Resolution& policy, const Term& term) {
   std::vector<Value> path = KnownPath(term);
@@ -42,6 +36,15 @@ class FunctionCheck {
   FunctionCheck(const CheckContext& context, const Module* module, TypeRef input,
                 Diagnostics& errors)
       : context_(context), module_(module), input_(input), errors_(errors), types_(arena_) {}
+
+  // A variable hides the built-in of its name.
+  void Hide(const std::deque<Variable>& variables) {
+    for (const Variable& variable : variables) {
+      if (!variable.declared && !variable.argument && context_.Find(variable.name) != nullptr) {
+        hidden_.push_back(variable.name);
+      }
+    }
+  }
 
   void Check(Body body) {
     for (const Expr* expr : body) Check(*expr);
@@ -70,7 +73,8 @@ class FunctionCheck {
   // `nested`: the call stands for its value, so that there is no room for an output.
   void Call(const Term& callee, std::span<Term* const> arguments, const Location& at, bool nested) {
     std::string_view name = BuiltinName(callee, arena_);
-    const Builtin* builtin = name.empty() ? nullptr : context_.Find(name);
+    const bool hidden = std::ranges::find(hidden_, name) != hidden_.end();
+    const Builtin* builtin = name.empty() || hidden ? nullptr : context_.Find(name);
     int arity = -1;
     TypeRef type = nullptr;
     if (builtin != nullptr) {
@@ -83,14 +87,14 @@ class FunctionCheck {
     const auto given = static_cast<int>(arguments.size());
     if (arity < 0) {
       errors_.push_back(
-          MakeDiagnostic(kTypeError, module_, at, "undefined function " + CalleeText(callee)));
+          MakeDiagnostic(kTypeError, module_, at, "undefined function " + TermText(callee)));
       return;
     }
     if (given == arity || (!nested && given == arity + 1)) return;
     if (nested && name == "eq") return;
     if (builtin == nullptr) {
-      std::string message = "function " + CalleeText(callee) + " has arity " +
-                            std::to_string(arity) + ", got " + std::to_string(given) +
+      std::string message = "function " + TermText(callee) + " has arity " + std::to_string(arity) +
+                            ", got " + std::to_string(given) +
                             (given == 1 ? " argument" : " arguments");
       errors_.push_back(MakeDiagnostic(kTypeError, module_, at, std::move(message)));
       return;
@@ -167,6 +171,7 @@ class FunctionCheck {
   const Module* module_;
   TypeRef input_;
   Diagnostics& errors_;
+  std::vector<std::string_view> hidden_;
   Arena arena_;
   TypeFactory types_;
 };
@@ -315,6 +320,38 @@ void CheckForbiddenIn(const Module* module, const Term& term, std::string_view w
 
 }  // namespace
 
+RuleTraits TraitsOf(const CheckContext& context, const RuleInfo& rule) {
+  RuleTraits traits;
+  Arena arena;
+  auto call = [&](const Term& callee) {
+    std::string_view name = BuiltinName(callee, arena);
+    const Builtin* builtin = name.empty() ? nullptr : context.policy.builtins->Find(name);
+    if (builtin == nullptr) return;
+    traits.deprecated = traits.deprecated || builtin->deprecated;
+    traits.voids = traits.voids || builtin->type.ends_with("void");
+    traits.prints = traits.prints || name == "print";
+    traits.unsafe = traits.unsafe || context.unsafe.contains(name);
+  };
+  auto in_term = [&](const Term& term) {
+    if (term.kind == TermKind::kCall) call(*term.items[0]);
+    traits.templates = traits.templates || term.kind == TermKind::kTemplateString;
+  };
+  auto in_expr = [&](const Expr& expr) {
+    if (expr.kind == ExprKind::kCall) call(*expr.terms[0]);
+    traits.withs = traits.withs || !expr.with.empty();
+    return true;
+  };
+  ForEachBranch(rule, [&](const Rule& branch) {
+    ForEachHeadTerm(branch.head, [&](const Term& part) {
+      WalkTerms(part, in_term);
+      WalkExprs(part, in_expr);
+    });
+    WalkTerms(branch.body, in_term);
+    WalkExprs(branch.body, in_expr);
+  });
+  return traits;
+}
+
 void CheckVoidCalls(const CheckContext& context, const Module* module, Body body,
                     Diagnostics& errors) {
   WalkTerms(body, [&](const Term& term) { CheckVoidIn(context, module, term, errors); });
@@ -337,6 +374,7 @@ void CheckFunctions(const CheckContext& context, const Module* module, Body body
 void CheckFunctions(const CheckContext& context, const RuleInfo& rule, TypeRef input,
                     Diagnostics& errors) {
   FunctionCheck check(context, rule.module, input, errors);
+  check.Hide(rule.variables);
   ForEachBranch(rule, [&](const Rule& branch) {
     ForEachHeadTerm(branch.head, [&](const Term& term) { check.Check(term); });
     check.Check(branch.body);

@@ -215,6 +215,18 @@ class PolicyCheck {
     return !record_.ended();
   }
 
+  // Of the rules that have a trait.
+  bool EachWith(bool RuleTraits::* trait,
+                void (*check)(const CheckContext&, const RuleInfo&, Diagnostics&)) {
+    Diagnostics found;
+    size_t index = 0;
+    for (const RuleInfo& rule : policy_.rules) {
+      if (traits_[index++].*trait) check(context_, rule, found);
+    }
+    record_.Add(std::move(found), true);
+    return !record_.ended();
+  }
+
   void Stages(Diagnostics resolved) {
     ReadSchemas();
     if (record_.ended()) return;
@@ -230,24 +242,16 @@ class PolicyCheck {
       if (options_.strict || IsV1(module)) CheckDuplicateImports(module, found);
     });
     if (!Locals(std::move(resolved))) return;
-    if (!EachRule([&](const RuleInfo& r, Diagnostics& f) { CheckTemplates(context_, r, f); })) {
-      return;
-    }
-    if (!EachRule([&](const RuleInfo& r, Diagnostics& f) { CheckVoidCalls(context_, r, f); })) {
-      return;
-    }
-    if (options_.print &&
-        !EachRule([&](const RuleInfo& r, Diagnostics& f) { CheckPrints(context_, r, f); })) {
-      return;
-    }
+    for (const RuleInfo& rule : policy_.rules) traits_.push_back(TraitsOf(context_, rule));
+    if (!EachWith(&RuleTraits::templates, CheckTemplates)) return;
+    if (!EachWith(&RuleTraits::voids, CheckVoidCalls)) return;
+    if (options_.print && !EachWith(&RuleTraits::prints, CheckPrints)) return;
     Diagnostics found;
     rep_.annotations.Add(policy_.modules, found);
     record_.Add(std::move(found), true);
     if (record_.ended()) return;
     rep_.graph = std::make_unique<RuleGraph>(policy_);
-    if (!EachRule([&](const RuleInfo& r, Diagnostics& f) { CheckWithTargets(context_, r, f); })) {
-      return;
-    }
+    if (!EachWith(&RuleTraits::withs, CheckWithTargets)) return;
     found.clear();
     CheckConflicts(context_, found);
     record_.Add(std::move(found), true);
@@ -267,13 +271,12 @@ class PolicyCheck {
     record_.Add(std::move(recursion), true);
     if (record_.ended()) return;
     Types();
-    if (!context_.unsafe.empty()) {
-      Forbidden(
-          "unsafe", [&](std::string_view name) { return context_.unsafe.contains(name); },
-          [](const Module&) { return true; });
-    }
     Forbidden(
-        "deprecated",
+        "unsafe", &RuleTraits::unsafe,
+        [&](std::string_view name) { return context_.unsafe.contains(name); },
+        [](const Module&) { return true; });
+    Forbidden(
+        "deprecated", &RuleTraits::deprecated,
         [&](std::string_view name) {
           const Builtin* builtin = context_.Find(name);
           return builtin != nullptr && builtin->deprecated;
@@ -327,11 +330,15 @@ class PolicyCheck {
     record_.Add(std::move(found), true);
   }
 
-  void Forbidden(std::string_view what, const std::function<bool(std::string_view)>& is_bad,
+  void Forbidden(std::string_view what, bool RuleTraits::* trait,
+                 const std::function<bool(std::string_view)>& is_bad,
                  const std::function<bool(const Module&)>& applies) {
     Diagnostics found;
+    size_t index = 0;
     for (const RuleInfo& rule : policy_.rules) {
-      if (applies(*rule.module)) CheckForbidden(rule, what, is_bad, found);
+      if (traits_[index++].*trait && applies(*rule.module)) {
+        CheckForbidden(rule, what, is_bad, found);
+      }
     }
     record_.Add(std::move(found), false);
   }
@@ -469,6 +476,7 @@ class PolicyCheck {
   SchemaSet schemas_;
   Record record_;
   std::map<std::string, TypeRef> annotated_;
+  std::vector<RuleTraits> traits_;  // in the order of the rules
 };
 
 void CheckPolicy(Resolution& policy, const CheckOptions& options, PolicyTypes& types,

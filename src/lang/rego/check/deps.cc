@@ -98,9 +98,7 @@ class BodyDependencies {
     for (const Expr* expr : others) {
       WalkRefs(*expr, [&](const Term& term) { Resolve(term); });
       LocalRefs(*expr);
-      WalkTerms(*expr, [&](const Term& t) {
-        if (t.kind == TermKind::kVar && t.variable != nullptr) used_.insert(t.variable);
-      });
+      Use(*expr);
     }
     for (const Term* term : head_) {
       WalkRefs(*term, [&](const Term& t) { Resolve(t); });
@@ -121,6 +119,11 @@ class BodyDependencies {
       const bool alias =
           refs.size() == 1 && !wanted_.contains(variable) && !used_.contains(variable);
       for (const Ref& ref : refs) {
+        for (const Operand& operand : ref.operands) {
+          if (operand.kind != Operand::Kind::kTerm) continue;
+          WalkRefs(*operand.term, [&](const Term& term) { Resolve(term); });
+          LocalRefs(*operand.term);
+        }
         if (alias) {
           aliases.push_back(ref);
         } else {
@@ -139,6 +142,24 @@ class BodyDependencies {
   }
 
  private:
+  // A local is used where it stands alone, not where a reference begins with it.
+  void Use(const Term& term) {
+    if (IsLocal(term)) used_.insert(term.variable);
+    const bool ref = term.kind == TermKind::kRef && IsLocal(*term.items[0]);
+    for (const Term* item : term.items.subspan(ref ? 1 : 0)) Use(*item);
+    for (const Expr* expr : term.body) Use(*expr);
+  }
+
+  void Use(const Expr& expr) {
+    if (expr.term != nullptr) Use(*expr.term);
+    for (const Term* term : expr.terms) {
+      if (term != nullptr) Use(*term);
+    }
+    for (const Expr* inner : expr.lhs) Use(*inner);
+    for (const Expr* inner : expr.rhs) Use(*inner);
+    for (const With& with : expr.with) Use(*with.value);
+  }
+
   static bool IsReference(const Term& term) {
     return term.kind == TermKind::kRef || (term.kind == TermKind::kVar && !term.resolved.empty());
   }
@@ -231,6 +252,10 @@ class BodyDependencies {
   }
 
   void Resolve(const Term& term) {
+    const bool named = !term.resolved.empty() ||
+                       (term.kind == TermKind::kRef &&
+                        (!term.items[0]->resolved.empty() || term.items[0]->variable != nullptr));
+    if (!named) return;  // a built-in
     Ref ref = RefOf(term);
     if (ref.head == nullptr) {
       Add(ref);
@@ -244,8 +269,9 @@ class BodyDependencies {
     }
   }
 
-  void LocalRefs(const Expr& expr) {
-    WalkTerms(expr, [&](const Term& term) {
+  template <typename Node>
+  void LocalRefs(const Node& node) {
+    WalkTerms(node, [&](const Term& term) {
       if (term.kind == TermKind::kRef && term.resolved.empty() &&
           term.items[0]->variable != nullptr) {
         Resolve(term);

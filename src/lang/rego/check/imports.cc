@@ -83,9 +83,9 @@ void CheckShadowedRoots(const RuleInfo& rule, Diagnostics& errors) {
   for (const Term* argument : rule.rule->head.args) {
     const Term* found = shadows(shadows, *argument);
     if (found == nullptr) continue;
-    errors.push_back(MakeDiagnostic("rego_compile_error", rule.module, rule.rule->at,
-                                    "args must not shadow " + std::string(found->name) +
-                                        " (use a different variable name)"));
+    errors.push_back(MakeDiagnostic(
+        "rego_compile_error", rule.module, rule.rule->at,
+        "args must not shadow " + std::string(found->name) + " (use a different variable name)"));
     return;
   }
 }

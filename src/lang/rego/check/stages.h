@@ -29,6 +29,17 @@ struct CheckContext {
   const Builtin* Find(std::string_view name) const;
 };
 
+// What is in a rule at all, so that most stages can pass over most rules.
+struct RuleTraits {
+  bool templates = false;
+  bool prints = false;
+  bool withs = false;
+  bool voids = false;       // calls a built-in without a value
+  bool deprecated = false;  // calls a deprecated built-in
+  bool unsafe = false;      // calls an unsafe one
+};
+RuleTraits TraitsOf(const CheckContext& context, const RuleInfo& rule);  // calls.cc
+
 Diagnostic MakeDiagnostic(std::string_view code, const Module* module, const Location& at,
                           std::string message);
 // v1 semantics, in which some of strict mode's checks always apply.

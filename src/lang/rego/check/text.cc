@@ -132,15 +132,23 @@ class Printer {
     } else {
       Print(*term.items[0]);
     }
-    const bool builtin = term.resolved.empty() && term.items[0]->kind == TermKind::kVar &&
-                         term.items[0]->variable == nullptr;
-    for (const Term* item : term.items.subspan(1)) {
-      if (builtin && item->kind == TermKind::kScalar && item->value.IsString()) {
+    // The name of a built-in stands as it is ("regex.match"), whatever words are in it.
+    if (IsBuiltin(term)) {
+      for (const Term* item : term.items.subspan(1))
         out_.append(".").append(item->value.AsString());
-      } else {
-        Operand(*item);
-      }
+      return;
     }
+    for (const Term* item : term.items.subspan(1)) Operand(*item);
+  }
+
+  static bool IsBuiltin(const Term& ref) {
+    if (!ref.resolved.empty() || ref.items[0]->kind != TermKind::kVar) return false;
+    std::string name(ref.items[0]->name);
+    for (const Term* item : ref.items.subspan(1)) {
+      if (item->kind != TermKind::kScalar || !item->value.IsString()) return false;
+      name.append(".").append(item->value.AsString());
+    }
+    return Registry::Standard().Find(name) != nullptr;
   }
 
   void Template(const Term& term) {

@@ -43,7 +43,8 @@ int CompareFunctions(TypeRef a, TypeRef b, int depth, Pairs& pairs) {
     return a->arguments.size() < b->arguments.size() ? -1 : 1;
   }
   for (size_t i = 0; i < a->arguments.size(); ++i) {
-    if (int c = CompareAt(a->arguments[i].type, b->arguments[i].type, depth, pairs); c != 0) return c;
+    if (int c = CompareAt(a->arguments[i].type, b->arguments[i].type, depth, pairs); c != 0)
+      return c;
   }
   if (int c = CompareAt(a->result.type, b->result.type, depth, pairs); c != 0) return c;
   return CompareAt(a->rest.type, b->rest.type, depth, pairs);
@@ -123,8 +124,8 @@ bool KeyFits(TypeRef key_type, const Value& key) {
   return Contains(key_type, types.Of(key));
 }
 
-// Whether the known properties of `a` fit what `b` has under the same keys. `again`: those that both
-// know have been looked at from the other side.
+// Whether the known properties of `a` fit what `b` has under the same keys. `again`: those that
+// both know have been looked at from the other side.
 bool UnifiesProperties(TypeRef a, TypeRef b, bool again, int depth, Pairs& pairs) {
   for (const Property& property : a->properties) {
     const Property* other = FindProperty(b, property.key);
@@ -160,15 +161,18 @@ bool UnifiesAt(TypeRef a, TypeRef b, int depth, Pairs& pairs) {
       for (size_t i = 0; i < std::max(a->items.size(), b->items.size()); ++i) {
         if (!UnifiesAt(ItemAt(a, i), ItemAt(b, i), depth, pairs)) return false;
       }
-      return a->value == nullptr || b->value == nullptr || UnifiesAt(a->value, b->value, depth, pairs);
+      return a->value == nullptr || b->value == nullptr ||
+             UnifiesAt(a->value, b->value, depth, pairs);
     case TypeKind::kObject:
       if (!UnifiesProperties(a, b, false, depth, pairs) ||
           !UnifiesProperties(b, a, true, depth, pairs)) {
         return false;
       }
-      return a->value == nullptr || b->value == nullptr || UnifiesAt(a->value, b->value, depth, pairs);
+      return a->value == nullptr || b->value == nullptr ||
+             UnifiesAt(a->value, b->value, depth, pairs);
     case TypeKind::kSet:
-      return a->value == nullptr || b->value == nullptr || UnifiesAt(a->value, b->value, depth, pairs);
+      return a->value == nullptr || b->value == nullptr ||
+             UnifiesAt(a->value, b->value, depth, pairs);
     case TypeKind::kFunction:
       if (a->arguments.size() != b->arguments.size()) return false;
       for (size_t i = 0; i < a->arguments.size(); ++i) {

@@ -45,9 +45,9 @@ TEST_F(TypesTest, PrintsAsOpaDoes) {
 }
 
 TEST_F(TypesTest, RefusesWhatIsNoType) {
-  for (std::string_view text : {"", "strin", "array[", "array<>", "set[string", "object[string]",
-                                "(string", "(string) -> ", "(a:) -> any", "any extra",
-                                "(any..., string) -> void", "object<\"a: any>"}) {
+  for (std::string_view text :
+       {"", "strin", "array[", "array<>", "set[string", "object[string]", "(string", "(string) -> ",
+        "(a:) -> any", "any extra", "(any..., string) -> void", "object<\"a: any>"}) {
     EXPECT_FALSE(ParseType(text, types_).has_value()) << text;
   }
   EXPECT_FALSE(ParseType(std::string(100'000, '('), types_).has_value());
@@ -234,8 +234,8 @@ TEST_F(TypesTest, GoesThroughJson) {
   EXPECT_EQ(ToJson(TypeToJson(count, arena_)),
             R"({"args":[{"of":[{"type":"string"},{"dynamic":{"type":"any"},"type":"array"}],)"
             R"("type":"any"}],"result":{"type":"number"},"type":"function"})");
-  for (std::string_view json : {R"({"type":"strin"})", R"({})", R"([])",
-                                R"({"type":"array","dynamic":{"type":"x"}})"}) {
+  for (std::string_view json :
+       {R"({"type":"strin"})", R"({})", R"([])", R"({"type":"array","dynamic":{"type":"x"}})"}) {
     Result<Value> value = ParseJson(json, arena_);
     ASSERT_TRUE(value.has_value());
     EXPECT_FALSE(TypeFromJson(*value, types_).has_value()) << json;
@@ -250,9 +250,9 @@ TEST_F(TypesTest, BearsTypesThatContainThemselves) {
   EXPECT_EQ(ToText(tree->value), "object<below: recursive(#/$defs/tree), name: string>");
   EXPECT_EQ(Compare(tree, tree->value), 0);
   EXPECT_TRUE(Unifies(tree, tree->value));
-  EXPECT_EQ(ToText(types_.Select(types_.Select(tree, Value::String("below")),
-                                 Value::String("name"))),
-            "string");
+  EXPECT_EQ(
+      ToText(types_.Select(types_.Select(tree, Value::String("below")), Value::String("name"))),
+      "string");
   EXPECT_FALSE(Unifies(tree, kStringType));
   Type* nothing = types_.Recursive("loop");
   nothing->value = nothing;
