@@ -9,9 +9,11 @@
 #include "app/agent/agent_commands.h"
 #include "app/cel_commands.h"
 #include "app/completion.h"
+#include "app/rego/commands.h"
 #include "app/server/client_commands.h"
 #include "app/server/server_commands.h"
 #include "base/text.h"
+#include "features/admission/commands.h"
 #include "features/posture/commands.h"
 
 namespace bulwark {
@@ -93,6 +95,8 @@ Result<std::string> HelpOn(CLI::App& app, const std::vector<std::string>& words,
   if (words.size() == 1) {
     for (std::string_view page :
          {posture::ManualPage(words[0], language), words[0] == "cel" ? CelManualPage(language) : "",
+          words[0] == "gate" ? admission::ManualPage(language) : "",
+          RegoManualPage(words[0], language),
           words[0] == "agent" ? AgentManualPage(language) : "",
           ServerManualPage(words[0], language)}) {
       if (!page.empty()) return std::string(page);
@@ -139,6 +143,8 @@ int Main(std::vector<std::string> args, Env& env) {
   int exit_code = kClean;
   posture::AddCommands(app, env, exit_code);
   AddCelCommands(app, env, exit_code);
+  admission::AddCommands(app, env, exit_code);
+  AddRegoCommands(app, env, exit_code);
   AddAgentCommands(app, env, exit_code);
   AddServerCommands(app, env, exit_code);
   AddClientCommands(app, env, exit_code);

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iostream>
 
 #include "base/text.h"
 
@@ -74,6 +75,11 @@ Env Env::Process() {
   env.out = [](std::string_view text) { WriteAll(STDOUT_FILENO, text); };
   env.err = [](std::string_view text) { WriteAll(STDERR_FILENO, text); };
   env.read_stdin = ReadStdin;
+  env.read_line = []() -> std::optional<std::string> {
+    std::string line;
+    if (!std::getline(std::cin, line)) return std::nullopt;
+    return line;
+  };
   env.now = [] { return std::chrono::system_clock::now(); };
   env.variable = Variable;
   env.out_is_terminal = ::isatty(STDOUT_FILENO) == 1;

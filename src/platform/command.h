@@ -30,6 +30,9 @@ struct Env {
   std::function<void(std::string_view)> err;
   // All of standard input, or a prefix no longer than `limit` and an error where there is more.
   std::function<Result<std::string>(size_t limit)> read_stdin;
+  // The next line of standard input without its line break; nothing at the end. May be missing:
+  // then all of it comes from read_stdin.
+  std::function<std::optional<std::string>()> read_line;
   std::function<std::chrono::system_clock::time_point()> now;
   std::function<std::optional<std::string>(const std::string& name)> variable;  // environment
   bool out_is_terminal = false;
