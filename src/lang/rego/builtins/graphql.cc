@@ -126,7 +126,14 @@ Result<Parsed> ParseBoth(Context& c, Args args, bool& halted) {
 
 Outcome Parse(Context& c, Args args, Value& out) {
   for (size_t i = 0; i < 2; ++i) {
-    if (!IsDocument(args[i])) return c.WrongType(i, args[i], "one of {string, object}");
+    if (!IsDocument(args[i])) {
+      if (i == 1) {  // a query that does not parse is the first thing wrong
+        GqlPool pool;
+        Result<GqlQueryDocument> query = ReadQuery(args[0], pool);
+        if (!query) return c.Fail(query.error().message());
+      }
+      return c.WrongType(i, args[i], "one of {string, object}");
+    }
     if (!SpendOn(c, args[i])) return Outcome::kHalt;
   }
   bool halted = false;

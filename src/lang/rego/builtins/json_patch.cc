@@ -114,7 +114,8 @@ bool Patcher::Child(const Value& parent, const Value& key, Value& out) {
   }
   if (parent.IsSet()) {
     if (!parent.Contains(key)) {
-      return Fail("path " + ToRegoText(key) + " does not exist in set term " + ToRegoText(parent));
+      std::string path = key.IsString() ? std::string(key.AsString()) : ToRegoText(key);
+      return Fail("path " + path + " does not exist in set term " + ToRegoText(parent));
     }
     out = key;
     return true;

@@ -377,12 +377,14 @@ struct PathFinder {
     return more;
   }
   bool Follow(const Value& node, std::span<const Value> edges) {
-    on_path.insert(node);
+    const bool entered = on_path.insert(node).second;
     for (const Value& next : edges) {
       if (path.size() >= kDeepest || !c.Spend(1)) return false;
-      if (!(on_path.contains(next) ? Keep() : Walk(next))) return false;
+      // The first node's edges are followed even where they lead back to it.
+      const bool ends = path.size() > 1 && on_path.contains(next);
+      if (!(ends ? Keep() : Walk(next))) return false;
     }
-    on_path.erase(node);
+    if (entered) on_path.erase(node);
     return true;
   }
   static constexpr size_t kDeepest = 10'000;

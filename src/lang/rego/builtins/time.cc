@@ -84,10 +84,10 @@ Outcome ReadMoment(Context& c, const Value& operand, Moment& moment) {
   Value number = operand;
   if (operand.IsArray() && !operand.empty()) {
     number = operand[0];
+    if (!number.IsNumber()) return c.WrongType(1, number, "number");
     for (size_t i = 1; i < std::min<size_t>(operand.size(), 3); ++i) {
       if (!operand[i].IsString()) return c.WrongType(1, operand[i], "string");
     }
-    if (!number.IsNumber()) return c.WrongType(1, number, "number");
     if (operand.size() > 1) moment.zone = operand[1].AsString();
     if (operand.size() > 2) moment.layout = operand[2].AsString();
   } else if (!operand.IsNumber()) {

@@ -6,6 +6,8 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "formats/json.h"
+#include "lang/rego/builtins/builtin.h"
+#include "lang/rego/builtins/go_json.h"
 #include "lang/rego/builtins/go_text.h"
 #include "lang/rego/builtins/x509.h"
 
@@ -187,13 +189,19 @@ Result<TokenKeys> ParseJwks(std::string_view json) {
     return Error(Code::kInvalid, "jwk.Parse: " + std::move(message));
   };
   Arena arena;
-  Result<Value> document =
-      ParseJson(json, arena, {.max_depth = 100, .max_bytes = kMaxText, .duplicate_keys = true});
-  if (!document) {
+  auto no_key = [&](const std::string& message) {
     return wrong(
         "failed to parse sole key: jwk.ParseKey: jwk.Parse: failed to probe data: probe: failed "
         "to unmarshal data: " +
-        (Trim(json).empty() ? "EOF" : document.error().message()));
+        message);
+  };
+  Result<Value> document = ParseFirstGoJson(json, arena);
+  if (!document) return no_key(document.error().message());
+  if (!document->IsMap() && !document->IsNull()) {
+    std::string_view kind = document->IsBool() ? "bool" : TypeName(*document);
+    return no_key("json: cannot unmarshal " + std::string(kind) +
+                  " into Go value of type struct { Kty string \"json:\\\"kty\\\"\"; D "
+                  "json.RawMessage \"json:\\\"d,omitempty\\\"\" }");
   }
   TokenKeys keys;
   if (const Value* list = document->Find("keys")) {

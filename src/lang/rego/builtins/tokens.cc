@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "formats/json.h"
 #include "lang/rego/builtins/builtin.h"
+#include "lang/rego/builtins/go_json.h"
 #include "lang/rego/builtins/go_text.h"
 #include "lang/rego/builtins/token_keys.h"
 
@@ -38,8 +39,7 @@ Result<std::string> DecodeSection(std::string_view text) {
 }
 
 Result<Value> ReadObject(std::string_view json, Arena& arena) {
-  Result<Value> value =
-      ParseJson(ToValidUtf8(json), arena, {.max_depth = 1000, .duplicate_keys = true});
+  Result<Value> value = ParseGoJson(json, arena);
   if (!value) return Wrong("invalid JSON: " + value.error().message());
   if (!value->IsMap()) return Wrong("decoded JSON type was not an Object");
   return value;
