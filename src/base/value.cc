@@ -348,7 +348,9 @@ int Value::Compare(const Value& a, const Value& b) {
     case Kind::kDouble:
     case Kind::kDecimal: return CompareNumbers(a, b);
     case Kind::kString:
-    case Kind::kBytes: return Sign(a.View().compare(b.View()), 0);
+    case Kind::kBytes:
+      if (a.u_.text == b.u_.text) return Sign(a.size_, b.size_);
+      return Sign(a.View().compare(b.View()), 0);
     case Kind::kTimestamp:
     case Kind::kDuration: {
       if (int s = Sign(a.u_.integer, b.u_.integer); s != 0) return s;
@@ -420,6 +422,48 @@ uint64_t Value::Hash() const {
   BW_UNREACHABLE();
 }
 
+namespace {
+
+// Sorts texts by bytes. What all begin with is passed over once; then eight bytes of each decide
+// most comparisons.
+void SortTexts(std::vector<Value>& texts) {
+  const std::string_view first = texts[0].AsString();
+  size_t common = first.size();
+  for (const Value& text : texts) {
+    const std::string_view other = text.AsString();
+    const size_t most = std::min(common, other.size());
+    common = static_cast<size_t>(
+        std::mismatch(first.begin(), first.begin() + static_cast<ptrdiff_t>(most), other.begin())
+            .first -
+        first.begin());
+  }
+  struct Keyed {
+    uint64_t key;  // the next bytes, the first the most significant; 0 where the text ends
+    Value text;
+  };
+  std::vector<Keyed> keyed;
+  keyed.reserve(texts.size());
+  for (const Value& text : texts) {
+    const std::string_view rest = text.AsString().substr(common);
+    uint64_t key = 0;
+    if (rest.size() >= 8) {
+      key = __builtin_bswap64(Load64(rest.data()));
+      if constexpr (std::endian::native == std::endian::big) key = __builtin_bswap64(key);
+    } else {
+      for (size_t i = 0; i < rest.size(); ++i)
+        key |= uint64_t{static_cast<unsigned char>(rest[i])} << (56 - 8 * i);
+    }
+    keyed.push_back({key, text});
+  }
+  std::sort(keyed.begin(), keyed.end(), [&](const Keyed& a, const Keyed& b) {
+    if (a.key != b.key) return a.key < b.key;
+    return a.text.AsString().substr(common) < b.text.AsString().substr(common);
+  });
+  for (size_t i = 0; i < texts.size(); ++i) texts[i] = keyed[i].text;
+}
+
+}  // namespace
+
 Value Value::Set(Arena& arena, std::span<const Value> items) {
   const bool ordered = [&] {
     for (size_t i = 1; i < items.size(); ++i) {
@@ -433,8 +477,18 @@ Value Value::Set(Arena& arena, std::span<const Value> items) {
     return out;
   }
   std::vector<Value> sorted(items.begin(), items.end());
-  std::sort(sorted.begin(), sorted.end(),
-            [](const Value& a, const Value& b) { return Compare(a, b) < 0; });
+  const auto all = [&](auto what) { return std::all_of(sorted.begin(), sorted.end(), what); };
+  if (sorted.size() > 8 && all([](const Value& item) { return item.IsString(); })) {
+    SortTexts(sorted);
+  } else if (sorted.size() > 2 &&
+             all([](const Value& item) { return item.IsMap() && SortedByKey(item.entries()); })) {
+    std::sort(sorted.begin(), sorted.end(), [](const Value& a, const Value& b) {
+      return CompareEntries(a.entries(), b.entries()) < 0;
+    });
+  } else {
+    std::sort(sorted.begin(), sorted.end(),
+              [](const Value& a, const Value& b) { return Compare(a, b) < 0; });
+  }
   sorted.erase(std::unique(sorted.begin(), sorted.end(),
                            [](const Value& a, const Value& b) { return Compare(a, b) == 0; }),
                sorted.end());

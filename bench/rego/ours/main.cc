@@ -35,10 +35,7 @@ int64_t HeapBytes() {
   return static_cast<int64_t>(info.uordblks + info.hblkhd);
 }
 
-struct Prepared {
-  std::shared_ptr<const Policy> policy;
-  std::shared_ptr<const PreparedQuery> query;
-};
+using Prepared = std::shared_ptr<const PreparedQuery>;
 
 struct Case {
   std::string name, query;
@@ -54,10 +51,8 @@ struct Case {
     for (const auto& [file, text] : modules) {
       parsed.push_back(BW_TRY(ParseModule(file, text, options)));
     }
-    Prepared out;
-    out.policy = BW_TRY(Policy::Compile(std::move(parsed), {}));
-    out.query = BW_TRY(out.policy->Prepare(query));
-    return out;
+    const std::string_view queries[] = {query};
+    return BW_TRY(Policy::CompileQueries(std::move(parsed), {}, queries))[0];
   }
 };
 
@@ -118,11 +113,11 @@ Result<> Measure(const Case& one) {
   options.input = one.has_input ? &one.input : nullptr;
   options.data = &one.data;
   Arena arena;
-  ResultSet results = BW_TRY(prepared.query->Evaluate(options, arena));
+  ResultSet results = BW_TRY(prepared->Evaluate(options, arena));
   std::optional<Value> value = results.Single();
   double best = 1e18;
   for (int round = 0; round < kRounds; ++round) {
-    best = std::min(best, BW_TRY(Evaluate(*prepared.query, options, kRoundNanos)));
+    best = std::min(best, BW_TRY(Evaluate(*prepared, options, kRoundNanos)));
   }
 
   const int64_t before = HeapBytes();
@@ -153,7 +148,7 @@ Result<> Run(const std::string& cases_file, const std::string& only, double seco
       options.input = one.has_input ? &one.input : nullptr;
       options.data = &one.data;
       fmt::print("{}: {:.0f} ns\n", one.name,
-                 BW_TRY(Evaluate(*prepared.query, options, seconds * 1e9)));
+                 BW_TRY(Evaluate(*prepared, options, seconds * 1e9)));
     } else if (auto measured = Measure(one); !measured) {
       // The others are worth having all the same.
       fmt::print(stderr, "{}: {}\n", one.name, measured.error().ToString());

@@ -86,7 +86,7 @@ void Planner::PlanIteration(Operand collection, uint32_t iterator, const Variabl
       FilterSite site;
       site.collection = collection;
       site.value = PlanTerm(*comparand->value);
-      site.path = std::move(comparand->path);
+      site.path = Kept(std::move(comparand->path));
       code_.filters.push_back(std::move(site));
       Emit({.op = Op::kIterateWhere,
             .dst = iterator,
@@ -424,7 +424,7 @@ void Planner::PlanWith(const Expr& expr) {
         if (item->kind == TermKind::kScalar) path.push_back(item->value);
       }
     }
-    made.path = std::move(path);
+    made.path = Kept(std::move(path));
     made.value = PlanTerm(*with.value);
     site.targets.push_back(std::move(made));
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "lang/rego/planner.h"
 #include "lang/rego/resolve/names.h"
@@ -228,7 +229,7 @@ Procedure Planner::PlanDocument(Document& document) {
 
 // Looks for one place (an argument, a path of input) that many rules compare with a constant.
 bool Planner::BuildIndex(std::span<const Member> rules, const Document& document,
-                         RuleIndex& out) const {
+                         RuleIndex& out) {
   struct Condition {
     uint32_t argument = kNone;
     std::vector<Value> path;
@@ -275,8 +276,8 @@ bool Planner::BuildIndex(std::span<const Member> rules, const Document& document
     if (document.kind == DocumentKind::kFunction) {
       for (size_t i = 0; i < info.rule->head.args.size(); ++i) {
         const Term& argument = *info.rule->head.args[i];
-        if (argument.kind == TermKind::kScalar)
-          found[{static_cast<uint32_t>(i), {}}].emplace(number, argument.value);
+        if (Ground(argument))
+          found[{static_cast<uint32_t>(i), {}}].emplace(number, GroundValue(argument));
       }
     }
     for (const Expr* expr : info.rule->body) {
@@ -293,23 +294,29 @@ bool Planner::BuildIndex(std::span<const Member> rules, const Document& document
       for (int side = 1; side <= 2; ++side) {
         const Term& constant = *expr->terms[side == 1 ? 2 : 1];
         Key key;
-        if (constant.kind != TermKind::kScalar) continue;
+        if (!Ground(constant)) continue;
         if (place(info, *expr->terms[static_cast<size_t>(side)], key))
-          found[key].emplace(number, constant.value);
+          found[key].emplace(number, GroundValue(constant));
       }
     }
   }
+  // The best place leaves the fewest rules to try: those without the condition, and an even share
+  // of the others.
   const std::map<uint32_t, Value>* best = nullptr;
   const Key* best_key = nullptr;
+  size_t fewest = 0;
   for (const auto& [key, conditions] : found) {
-    if (best == nullptr || conditions.size() > best->size()) {
-      best = &conditions;
-      best_key = &key;
-    }
+    std::set<Value, KeyOrder> distinct;
+    for (const auto& [rule, value] : conditions) distinct.insert(value);
+    const size_t left = rules.size() - conditions.size() + conditions.size() / distinct.size();
+    if (best != nullptr && left >= fewest) continue;
+    best = &conditions;
+    best_key = &key;
+    fewest = left;
   }
   if (best == nullptr || best->size() < kIndexFrom) return false;
   out.argument = best_key->argument;
-  out.path = best_key->path;
+  out.path = Kept(best_key->path);
   // Each value's rules, those without the condition among them, in their order.
   std::map<Value, uint32_t, KeyOrder> numbers;
   for (const auto& [rule, value] : *best)
@@ -353,7 +360,7 @@ Procedure Planner::PlanQueryBody(const ResolvedQuery& query, bool& single) {
   }
   for (const Variable& variable : query.variables) {
     if (variable.wildcard() || known_.places[variable.id] == kNone) continue;
-    row.bindings.push_back({variable.name, known_.places[variable.id]});
+    row.bindings.push_back({code_.arena.Copy(variable.name), known_.places[variable.id]});
   }
   // Expressions in the order in which they were written.
   std::vector<size_t> written(body.size());
@@ -410,6 +417,20 @@ void PlanModules(const Resolution& policy, const PlanOptions& options, Plan& out
   visit(visit, *policy.root(), path);
   Planner planner(policy, out, out.code, options, nullptr, errors);
   for (Document& document : out.documents) document.procedure = planner.PlanDocument(document);
+}
+
+void Shrink(Program& code) {
+  code.instructions.shrink_to_fit();
+  code.constants.shrink_to_fit();
+  code.paths.shrink_to_fit();
+  code.lists.shrink_to_fit();
+  code.calls.shrink_to_fit();
+  code.withs.shrink_to_fit();
+  code.walks.shrink_to_fit();
+  code.indices.shrink_to_fit();
+  code.filters.shrink_to_fit();
+  code.rows.shrink_to_fit();
+  code.places.shrink_to_fit();
 }
 
 void PlanQuery(const Resolution& policy, const Plan& plan, const ResolvedQuery& query,

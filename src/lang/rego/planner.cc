@@ -29,11 +29,17 @@ Planner::Operand Planner::Constant(const Value& value) {
   return same.back() | kConstant;
 }
 
+// Keys that outlive the syntax tree.
+std::vector<Value> Planner::Kept(std::vector<Value> path) {
+  for (Value& key : path) key = key.CopyTo(code_.arena);
+  return path;
+}
+
 uint32_t Planner::PathIndex(std::vector<Value> path) {
   for (size_t i = 0; i < code_.paths.size(); ++i) {
     if (code_.paths[i] == path) return static_cast<uint32_t>(i);
   }
-  code_.paths.push_back(std::move(path));
+  code_.paths.push_back(Kept(std::move(path)));
   return static_cast<uint32_t>(code_.paths.size() - 1);
 }
 

@@ -30,6 +30,9 @@ struct Plan {
   }
 };
 
+// Gives back what was set aside for growing.
+void Shrink(Program& code);
+
 struct PlanOptions {
   bool observe = false;  // instructions that tell an Observer where the program is
   bool print = true;
@@ -82,6 +85,7 @@ class Planner {
   uint32_t Emit(Instruction instruction);
   Operand NewRegister() { return next_register_++; }
   Operand Constant(const Value& value);
+  std::vector<Value> Kept(std::vector<Value> path);
   uint32_t PathIndex(std::vector<Value> path);
   uint32_t PlaceIndex(const Location& at);
   void FixLabels();
@@ -159,7 +163,7 @@ class Planner {
   // The arguments' patterns; those that need what the body binds come `later`.
   void PlanArgumentsOfRule(const Rule& rule, bool later);
   bool BuildIndex(std::span<const Member> rules, const Document& document,
-                  RuleIndex& out) const;
+                  RuleIndex& out);
 
   const Builtin* BuiltinOf(const Term& callee);
   const Document* FunctionOf(const Term& callee);

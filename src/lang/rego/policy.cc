@@ -92,6 +92,30 @@ class Compiled : public Policy {
     return std::shared_ptr<const PreparedQuery>(std::move(prepared));
   }
 
+  // Forgets what was needed to compile, and to prepare queries.
+  void Seal() {
+    types_ = PolicyTypes();
+    auto forget = [](auto& self, TreeNode& node) -> void {
+      node.rules = {};
+      for (auto& [key, child] : node.children) self(self, *child);
+    };
+    forget(forget, *resolution_.root());
+    resolution_.info = {};
+    resolution_.rules = {};
+    resolution_.arena = Arena(512);
+    for (auto& module : resolution_.modules) {
+      module->text = {};
+      module->package = {};
+      module->imports = {};
+      module->rules = {};
+      module->annotations = {};
+      module->comments = {};
+      module->arena = Arena(512);
+    }
+    Shrink(plan_.code);
+    options_ = {};
+  }
+
   const Resolution& resolution() const override { return resolution_; }
   size_t bytes() const override {
     size_t total = plan_.code.instructions.capacity() * sizeof(Instruction) +
@@ -155,6 +179,26 @@ Result<std::optional<Value>> Prepared::EvaluateOne(const EvalOptions& options,
 }
 
 }  // namespace
+
+Result<std::vector<std::shared_ptr<const PreparedQuery>>> Policy::CompileQueries(
+    std::vector<std::unique_ptr<Module>> modules, const CompileOptions& options,
+    std::span<const std::string_view> queries, std::vector<Diagnostic>* errors) {
+  auto compiled = std::make_shared<Compiled>(options);
+  std::vector<Diagnostic> found;
+  if (!compiled->Build(std::move(modules), found)) return Refused(std::move(found), errors);
+  std::vector<std::shared_ptr<const PreparedQuery>> out;
+  for (std::string_view query : queries)
+    out.push_back(BW_TRY(compiled->Prepare(query, {}, {}, errors, Dialect::kV1)));
+  for (const auto& query : out) {
+    auto& prepared = const_cast<Prepared&>(static_cast<const Prepared&>(*query));
+    prepared.resolved.variables = {};
+    prepared.resolved.query->body = {};
+    prepared.resolved.query->arena = Arena(512);
+    Shrink(prepared.plan.code);
+  }
+  compiled->Seal();
+  return out;
+}
 
 std::optional<Value> ResultSet::Single() const {
   if (rows.size() != 1 || rows[0].expressions.size() != 1) return std::nullopt;

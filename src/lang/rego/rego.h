@@ -116,6 +116,11 @@ class Policy : public std::enable_shared_from_this<Policy> {
   static Result<std::shared_ptr<const Policy>> Compile(
       std::vector<std::unique_ptr<Module>> modules, const CompileOptions& options,
       std::vector<Diagnostic>* errors = nullptr);
+  // A policy for these queries and no others, in their order: what only compiling needs (syntax
+  // trees, types, names) is given back, most of the memory that a Policy takes.
+  static Result<std::vector<std::shared_ptr<const PreparedQuery>>> CompileQueries(
+      std::vector<std::unique_ptr<Module>> modules, const CompileOptions& options,
+      std::span<const std::string_view> queries, std::vector<Diagnostic>* errors = nullptr);
   // `package`: "data.example", where names of the query are looked up; `imports` as in a module.
   virtual Result<std::shared_ptr<const PreparedQuery>> Prepare(
       std::string_view query, std::string_view package = {},

@@ -32,14 +32,15 @@ std::string PathText(std::span<const Value> keys) {
   return out;
 }
 
-TreeNode* Descend(TreeNode* node, const Value& key, uint32_t& next_id) {
-  auto& child = node->children[key];
-  if (child == nullptr) {
-    child = std::make_unique<TreeNode>();
-    child->key = key;
-    child->parent = node;
-    child->id = next_id++;
-  }
+// The child of a node, made where there is none yet.
+TreeNode* Descend(Arena& memory, TreeNode* node, const Value& key, uint32_t& next_id) {
+  if (TreeNode* child = node->Child(key); child != nullptr) return child;
+  const Value kept = key.CopyTo(memory);
+  auto& child = node->children[kept];
+  child = std::make_unique<TreeNode>();
+  child->key = kept;
+  child->parent = node;
+  child->id = next_id++;
   return child.get();
 }
 
@@ -273,7 +274,7 @@ void ResolveModules(std::vector<std::unique_ptr<Module>> modules, const ResolveO
   for (const auto& module : out.modules) {
     std::span<const Value> path = Operands(out.arena, module->package.path);
     TreeNode* node = out.root();
-    for (const Value& key : path.subspan(1)) node = Descend(node, key, next_id);
+    for (const Value& key : path.subspan(1)) node = Descend(out.keys, node, key, next_id);
     packages[module.get()] = node;
     paths.try_emplace(node, path);
     for (const Rule* rule : module->rules) exports[node].insert(HeadName(*rule));
@@ -293,11 +294,11 @@ void ResolveModules(std::vector<std::unique_ptr<Module>> modules, const ResolveO
         out.info[branch] = &info;
       TreeNode* node = package;
       size_t ground = 0;
-      node = Descend(node, Value::String(HeadName(*rule)), next_id);
+      node = Descend(out.keys, node, Value::String(HeadName(*rule)), next_id);
       std::span<Term*> operands =
           rule->head.ref.empty() ? rule->head.ref : rule->head.ref.subspan(1);
       while (ground < operands.size() && operands[ground]->kind == TermKind::kScalar)
-        node = Descend(node, operands[ground++]->value, next_id);
+        node = Descend(out.keys, node, operands[ground++]->value, next_id);
       info.node = node;
       info.dynamic = operands.subspan(ground);
       if (rule->head.is_function || !rule->head.args.empty()) {

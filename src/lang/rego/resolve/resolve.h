@@ -93,7 +93,8 @@ struct Resolution {
   std::vector<std::unique_ptr<Module>> modules;  // owned
   std::deque<RuleInfo> rules;                    // in the order of modules and lines
   std::unordered_map<const Rule*, RuleInfo*> info;  // else branches map to their rule's
-  Arena arena;                                   // resolved paths, keys
+  Arena arena;                                   // resolved paths
+  Arena keys{512};                               // of the tree
   const Registry* builtins = nullptr;
 
   TreeNode* root() { return &root_; }
