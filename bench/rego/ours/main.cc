@@ -127,9 +127,9 @@ Result<> Measure(const Case& one) {
   const int64_t bytes = (HeapBytes() - before) / kMemoryCopies;
 
   fmt::print(
-      R"({{"name":"{}","ns_per_eval":{:.1f},"compile_ns":{:.0f},"policy_bytes":{},"own_count":{},"value":{}}})"
+      R"({{"name":"{}","ns_per_eval":{:.1f},"compile_ns":{:.0f},"policy_bytes":{},"value":{}}})"
       "\n",
-      one.name, best, compiles[compiles.size() / 2], bytes, prepared.policy->bytes(),
+      one.name, best, compiles[compiles.size() / 2], bytes,
       value ? ToJson(*value) : "null");
   std::fflush(stdout);
   return Ok{};

@@ -551,6 +551,17 @@ Outcome Machine::Extent(const TreeNode& node, Value& out) {
     return base != nullptr ? Outcome::kValue : Outcome::kUndefined;
   }
   memo.state = State::kRunning;
+  // data.system is there for those who ask for it by name, and no part of data.
+  Value without_system;
+  if (node.parent == nullptr && base != nullptr && base->Find("system") != nullptr) {
+    MapBuilder map(arena_, base->size());
+    for (const Value::Entry& entry : base->entries()) {
+      if (!(entry.key.IsString() && entry.key.AsString() == "system"))
+        map.Add(entry.key, entry.value);
+    }
+    without_system = map.Finish();
+    base = &without_system;
+  }
   Value leaves;
   const Outcome outcome = Leaves(node, leaves);
   if (outcome == Outcome::kHalt) return outcome;

@@ -405,7 +405,7 @@ Planner::Operand Planner::PlanCallValue(std::span<Term* const> terms, size_t ari
     return Constant(Value::Null());
   }
   if (site.builtin != nullptr) {
-    if (site.builtin->call == nullptr && rule_ != nullptr && options_.annotations != nullptr) {
+    if (rule_ != nullptr && options_.annotations != nullptr) {
       if (site.builtin->name == "rego.metadata.rule")
         return Constant(options_.annotations->RuleMetadata(*rule_, code_.arena));
       if (site.builtin->name == "rego.metadata.chain")

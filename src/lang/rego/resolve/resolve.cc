@@ -251,9 +251,9 @@ std::string TreeNode::Path() const {
   return PathText(keys);
 }
 
-const TreeNode* Resolution::Find(std::span<const Value> keys) const {
+const TreeNode* Resolution::Find(std::span<const Value> path) const {
   const TreeNode* node = &root_;
-  for (const Value& key : keys) {
+  for (const Value& key : path) {
     node = node->Child(key);
     if (node == nullptr) return nullptr;
   }

@@ -100,7 +100,7 @@ struct Resolution {
   TreeNode* root() { return &root_; }
   const TreeNode* root() const { return &root_; }
   // The node of data.<keys…>, or nullptr.
-  const TreeNode* Find(std::span<const Value> keys) const;
+  const TreeNode* Find(std::span<const Value> path) const;
 
  private:
   TreeNode root_;
