@@ -75,7 +75,7 @@ std::string_view TermKindName(const Term& term) {
 
 Parser::Parser(std::string_view text, Arena& arena, const ParseOptions& options, bool skip_rules)
     : text_(text), arena_(arena), options_(options), skip_rules_(skip_rules), lexed_(Lex(text)) {
-  step_limit_ = 2'000'000 + 20 * lexed_.tokens.size();
+  step_limit_ = 500'000 + 20 * lexed_.tokens.size();
 }
 
 // Tokens.
