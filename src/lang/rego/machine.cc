@@ -17,8 +17,7 @@ constexpr uint64_t kGrant = 20'000;  // units of work between looks at the clock
 inline bool Get(const Value& container, const Value& key, Value& out) {
   switch (container.kind()) {
     case Value::Kind::kMap: {
-      const Value* found =
-          key.IsString() ? container.Find(key.AsString()) : container.Find(key);
+      const Value* found = key.IsString() ? container.Find(key.AsString()) : container.Find(key);
       if (found == nullptr) return false;
       out = *found;
       return true;
@@ -276,8 +275,8 @@ Outcome Machine::Fail(std::string_view code, std::string_view message, const Mod
     text = fmt::format("{}: {}", code, message);
   }
   args.push_back({"message", std::string(message)});
-  const Code kind = code == "eval_cancel_error" || code == "eval_limit_error" ? Code::kLimit
-                                                                              : Code::kInvalid;
+  const Code kind =
+      code == "eval_cancel_error" || code == "eval_limit_error" ? Code::kLimit : Code::kInvalid;
   if (!error_) error_ = Error(kind, std::string(code), std::move(text), std::move(args));
   return Outcome::kHalt;
 }
@@ -638,9 +637,9 @@ Outcome Machine::CallBuiltin(const Builtin& builtin, std::span<const Value> argu
   if (options_.strict_builtin_errors)
     return Fail(context_.error_code, message, site.module, site.at);
   if (options_.builtin_errors != nullptr) {
-    options_.builtin_errors->push_back(
-        fmt::format("{}:{}: {}: {}", site.module != nullptr ? site.module->file : "", site.at.row,
-                    context_.error_code, message));
+    options_.builtin_errors->push_back(fmt::format("{}:{}: {}: {}",
+                                                   site.module != nullptr ? site.module->file : "",
+                                                   site.at.row, context_.error_code, message));
   }
   return Outcome::kUndefined;
 }
@@ -834,8 +833,7 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
   const Program& code = *procedure.code;
   // The frame: registers, then iterators, then scopes.
   const size_t bytes = procedure.registers * sizeof(Value) +
-                       procedure.iterators * sizeof(Iterator) +
-                       procedure.contexts * sizeof(Scope*);
+                       procedure.iterators * sizeof(Iterator) + procedure.contexts * sizeof(Scope*);
   std::byte* const frame_before = frame_at_;
   std::byte* const end_before = frame_end_;
   const size_t block_before = block_;
@@ -955,8 +953,8 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
       }
       case Op::kWalk: scratch_.walkers[first_walker + i.dst]->Begin(get(i.x)); break;
       case Op::kNextWalk:
-        if (!scratch_.walkers[first_walker + i.x]->Next(arena_, i.dst == kNone ? nullptr : &r[i.dst],
-                                                r[i.y])) {
+        if (!scratch_.walkers[first_walker + i.x]->Next(
+                arena_, i.dst == kNone ? nullptr : &r[i.dst], r[i.y])) {
           at = begin + i.fail;
         } else if (!context_.Spend(1)) {
           outcome = Fail(context_.error_code, context_.error, nullptr, {});
@@ -1050,7 +1048,8 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
           builder.items.push_back(get(i.x));
         } else if (!AddToObject(builder, get(i.x), get(i.y))) {
           const Place& place = code.places[builder.place];
-          outcome = Fail("eval_conflict_error", "object keys must be unique", place.module, place.at);
+          outcome =
+              Fail("eval_conflict_error", "object keys must be unique", place.module, place.at);
           running = false;
         }
         break;
@@ -1130,9 +1129,7 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
         break;
       }
       case Op::kJump: at = begin + i.fail; break;
-      case Op::kEnter:
-        Enter(code.withs[i.x], code, r, scopes[i.dst]);
-        break;
+      case Op::kEnter: Enter(code.withs[i.x], code, r, scopes[i.dst]); break;
       case Op::kLeave: scope_ = const_cast<Scope*>(scopes[i.x]->outer); break;
       case Op::kResume: scope_ = scopes[i.x]; break;
       case Op::kRow: {

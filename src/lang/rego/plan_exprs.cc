@@ -334,8 +334,7 @@ void Planner::PlanNegated(const Expr& expr) {
     inner.term = HoistedWithin(*expr.term);
   } else if (expr.kind == ExprKind::kCall) {
     const Builtin* builtin = BuiltinOf(*expr.terms[0]);
-    const bool equality =
-        builtin != nullptr && (builtin->name == "eq" || builtin->name == "equal");
+    const bool equality = builtin != nullptr && (builtin->name == "eq" || builtin->name == "equal");
     for (Term*& term : std::span(terms).subspan(1))
       term = equality ? HoistedWithin(*term) : Hoisted(*term);
     inner.terms = terms;

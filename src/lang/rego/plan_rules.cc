@@ -92,12 +92,10 @@ void Planner::PlanRule(const Member& member, Document& document, Label next, Lab
       case DocumentKind::kComplete:
       case DocumentKind::kFunction: {
         const bool constant = rule->head.value == nullptr || Ground(*rule->head.value);
-        const Operand value = rule->head.value == nullptr ? Constant(Value::Bool(true))
-                                                          : PlanTerm(*rule->head.value);
+        const Operand value =
+            rule->head.value == nullptr ? Constant(Value::Bool(true)) : PlanTerm(*rule->head.value);
         code_.places.push_back({info.module, rule->at});
-        Emit({.op = Op::kResult,
-              .x = value,
-              .y = static_cast<uint32_t>(code_.places.size() - 1)});
+        Emit({.op = Op::kResult, .x = value, .y = static_cast<uint32_t>(code_.places.size() - 1)});
         if (constant) {
           // More solutions would give the same.
           Emit({.op = Op::kJump, .fail = same_constant ? end : next});
@@ -228,8 +226,7 @@ Procedure Planner::PlanDocument(Document& document) {
 }
 
 // Looks for one place (an argument, a path of input) that many rules compare with a constant.
-bool Planner::BuildIndex(std::span<const Member> rules, const Document& document,
-                         RuleIndex& out) {
+bool Planner::BuildIndex(std::span<const Member> rules, const Document& document, RuleIndex& out) {
   struct Condition {
     uint32_t argument = kNone;
     std::vector<Value> path;
@@ -241,7 +238,8 @@ bool Planner::BuildIndex(std::span<const Member> rules, const Document& document
     bool operator<(const Key& other) const {
       if (argument != other.argument) return argument < other.argument;
       return std::ranges::lexicographical_compare(
-          path, other.path, [](const Value& a, const Value& b) { return Value::Compare(a, b) < 0; });
+          path, other.path,
+          [](const Value& a, const Value& b) { return Value::Compare(a, b) < 0; });
     }
   };
   auto place = [&](const RuleInfo& info, const Term& term, Key& key) {

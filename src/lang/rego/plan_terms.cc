@@ -243,8 +243,8 @@ Planner::Operand Planner::PlanComposite(const Term& term) {
         keys.emplace_back(term.items[i]->value.AsString(), i);
     }
     std::ranges::sort(keys);
-    const bool unique = std::ranges::adjacent_find(keys, {}, &std::pair<std::string_view, size_t>::
-                                                                  first) == keys.end();
+    const bool unique = std::ranges::adjacent_find(
+                            keys, {}, &std::pair<std::string_view, size_t>::first) == keys.end();
     if (unique && keys.size() * 2 == term.items.size()) {
       std::vector<Operand> items = PlanArguments(term.items);
       std::vector<Operand> sorted;
@@ -268,10 +268,7 @@ Planner::Operand Planner::PlanComposite(const Term& term) {
                 : term.kind == TermKind::kSet ? Op::kSet
                                               : Op::kObject;
   const Operand to = NewRegister();
-  Emit({.op = op,
-        .dst = to,
-        .x = static_cast<uint32_t>(code_.lists.size() - 1),
-        .fail = fail_});
+  Emit({.op = op, .dst = to, .x = static_cast<uint32_t>(code_.lists.size() - 1), .fail = fail_});
   return to;
 }
 

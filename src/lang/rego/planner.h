@@ -23,7 +23,7 @@ struct Plan {
   Program code;
   std::deque<Document> documents;
   std::vector<const TreeNode*> nodes;  // by id
-  std::vector<Document*> by_node;  // by TreeNode::id; nullptr where a node has no rules
+  std::vector<Document*> by_node;      // by TreeNode::id; nullptr where a node has no rules
 
   const Document* Of(const TreeNode& node) const {
     return node.id < by_node.size() ? by_node[node.id] : nullptr;
@@ -59,8 +59,13 @@ class Planner {
  public:
   Planner(const Resolution& policy, const Plan& plan, Program& code, const PlanOptions& options,
           const Module* module, std::vector<Diagnostic>& errors)
-      : policy_(policy), plan_(plan), code_(code), options_(options), module_(module),
-        errors_(errors), orderer_(policy) {}
+      : policy_(policy),
+        plan_(plan),
+        code_(code),
+        options_(options),
+        module_(module),
+        errors_(errors),
+        orderer_(policy) {}
 
   Procedure PlanDocument(Document& document);
   Procedure PlanQueryBody(const ResolvedQuery& query, bool& single);
@@ -74,9 +79,9 @@ class Planner {
   // looked up before.
   struct Known {
     VarSet bound;
-    std::vector<Operand> places;  // by variable id
-    std::map<std::pair<Operand, Operand>, Operand> gets;       // (container, constant key) → value
-    std::map<std::pair<uint32_t, uint32_t>, Operand> roots;    // (op, site) → value
+    std::vector<Operand> places;                             // by variable id
+    std::map<std::pair<Operand, Operand>, Operand> gets;     // (container, constant key) → value
+    std::map<std::pair<uint32_t, uint32_t>, Operand> roots;  // (op, site) → value
   };
 
   // --- code (planner.cc)
@@ -158,12 +163,11 @@ class Planner {
   };
   void CollectMembers(const TreeNode& node, bool below, std::vector<Value>& path,
                       std::vector<Member>& out) const;
-  void PlanRule(const Member& member, Document& document, Label next, Label end,
-                bool same_constant, uint32_t builder);
+  void PlanRule(const Member& member, Document& document, Label next, Label end, bool same_constant,
+                uint32_t builder);
   // The arguments' patterns; those that need what the body binds come `later`.
   void PlanArgumentsOfRule(const Rule& rule, bool later);
-  bool BuildIndex(std::span<const Member> rules, const Document& document,
-                  RuleIndex& out);
+  bool BuildIndex(std::span<const Member> rules, const Document& document, RuleIndex& out);
 
   const Builtin* BuiltinOf(const Term& callee);
   const Document* FunctionOf(const Term& callee);
@@ -180,7 +184,7 @@ class Planner {
   const RuleInfo* rule_ = nullptr;  // the one being planned
   Known known_;
   const Variable* item_ = nullptr;  // what the reference being planned is assigned to
-  Body rest_;  // the expressions after the one being planned
+  Body rest_;                       // the expressions after the one being planned
   Label fail_ = kNone;
   std::vector<uint32_t> labels_;  // where each label is; kNone: not yet
   size_t first_instruction_ = 0;

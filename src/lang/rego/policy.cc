@@ -27,8 +27,7 @@ class Prepared : public PreparedQuery {
  public:
   explicit Prepared(std::shared_ptr<const Compiled> policy) : policy_(std::move(policy)) {}
   Result<ResultSet> Evaluate(const EvalOptions& options, Arena& arena) const override;
-  Result<std::optional<Value>> EvaluateOne(const EvalOptions& options,
-                                           Arena& arena) const override;
+  Result<std::optional<Value>> EvaluateOne(const EvalOptions& options, Arena& arena) const override;
 
   ResolvedQuery resolved;
   QueryPlan plan;
@@ -43,8 +42,8 @@ class Compiled : public Policy {
   explicit Compiled(const CompileOptions& options) : options_(options) {}
 
   bool Build(std::vector<std::unique_ptr<Module>> modules, std::vector<Diagnostic>& errors) {
-    ResolveModules(std::move(modules),
-                   {.builtins = options_.builtins, .strict = options_.strict}, resolution_, errors);
+    ResolveModules(std::move(modules), {.builtins = options_.builtins, .strict = options_.strict},
+                   resolution_, errors);
     CheckPolicy(resolution_, Checks(), types_, errors);
     if (!errors.empty()) return false;
     PlanModules(resolution_, Plans(), plan_, errors);
@@ -72,8 +71,8 @@ class Compiled : public Policy {
       header = std::move(*module);
       (*query)->imports = header->imports;
     }
-    auto prepared = std::make_shared<Prepared>(
-        std::static_pointer_cast<const Compiled>(shared_from_this()));
+    auto prepared =
+        std::make_shared<Prepared>(std::static_pointer_cast<const Compiled>(shared_from_this()));
     std::vector<Value> path;
     if (!package.empty()) {
       for (size_t at = 0; at <= package.size();) {
@@ -139,9 +138,8 @@ class Compiled : public Policy {
     return out;
   }
   PlanOptions Plans() const {
-    return {.observe = options_.observe,
-            .print = options_.print,
-            .annotations = &types_.annotations()};
+    return {
+        .observe = options_.observe, .print = options_.print, .annotations = &types_.annotations()};
   }
 
   CompileOptions options_;
@@ -170,8 +168,7 @@ Result<ResultSet> Prepared::Evaluate(const EvalOptions& options, Arena& arena) c
   return out;
 }
 
-Result<std::optional<Value>> Prepared::EvaluateOne(const EvalOptions& options,
-                                                   Arena& arena) const {
+Result<std::optional<Value>> Prepared::EvaluateOne(const EvalOptions& options, Arena& arena) const {
   Machine machine(policy_->plan(), options, arena);
   BW_TRY(machine.Query(plan));
   if (machine.rows().size() != 1 || machine.rows()[0].expressions.size() != 1) return std::nullopt;
@@ -217,8 +214,7 @@ Result<std::shared_ptr<const Policy>> Policy::Compile(std::vector<std::unique_pt
                                                       std::vector<Diagnostic>* errors) {
   auto compiled = std::make_shared<Compiled>(options);
   std::vector<Diagnostic> found;
-  if (!compiled->Build(std::move(modules), found))
-    return Refused(std::move(found), errors);
+  if (!compiled->Build(std::move(modules), found)) return Refused(std::move(found), errors);
   return std::shared_ptr<const Policy>(std::move(compiled));
 }
 

@@ -30,50 +30,50 @@ constexpr uint32_t kConstant = 0x8000'0000U;
 constexpr uint32_t kNone = 0xffff'ffffU;
 
 enum class Op : uint8_t {
-  kMove,         // dst = x
-  kInput,        // dst = input
-  kBase,         // dst = the base document at paths[x]
-  kGet,          // dst = x[y]
-  kIterate,      // iterators[dst] over x
-  kIterateWhere, // iterators[dst] over those items of filters[x] that can be equal
-  kNext,         // dst, y = the next key and value of iterators[x] (kNone: not wanted)
-  kWalk,         // walkers[dst] begins at x
-  kNextWalk,     // dst, y = the next path (kNone: not wanted) and value of walkers[x]
-  kDocument,     // dst = the value of documents[x]
-  kExtent,       // dst = everything under node x: rules and base documents
-  kDynamic,      // dst = data at walks[x], keys known only now
-  kEqual,        // x == y
+  kMove,          // dst = x
+  kInput,         // dst = input
+  kBase,          // dst = the base document at paths[x]
+  kGet,           // dst = x[y]
+  kIterate,       // iterators[dst] over x
+  kIterateWhere,  // iterators[dst] over those items of filters[x] that can be equal
+  kNext,          // dst, y = the next key and value of iterators[x] (kNone: not wanted)
+  kWalk,          // walkers[dst] begins at x
+  kNextWalk,      // dst, y = the next path (kNone: not wanted) and value of walkers[x]
+  kDocument,      // dst = the value of documents[x]
+  kExtent,        // dst = everything under node x: rules and base documents
+  kDynamic,       // dst = data at walks[x], keys known only now
+  kEqual,         // x == y
   kNotEqual,
   kLess,
   kLessEqual,
   kGreater,
   kGreaterEqual,
-  kCompare,      // dst = x <aux> y as a boolean; aux is an Op from kEqual to kGreaterEqual
-  kHolds,        // x is not false
-  kMember,       // dst = whether x is in y
-  kArithmetic,   // dst = the two operands of calls[x], <aux> an Arithmetic
-  kIsArray,      // x is an array of y items (y a plain number)
-  kIsObject,     // x is an object of y entries
-  kArray,        // dst = [lists[x]…]
-  kObject,       // dst = {lists[x]: key, value …}; aux 1: keys are unique and sorted
-  kSet,          // dst = {lists[x]…}
-  kBuild,        // builders[dst] begins, at places[x]; aux: 0 array, 1 set, 2 object, 3 document
-  kAdd,          // builders[dst] gets x (and y)
-  kAddPath,      // builders[dst] gets the entry lists[x] → y; aux: 1 the element y of a set there;
-                 // the list's last item is no operand, but a place
-  kFinish,       // dst = what builders[x] built
-  kCall,         // dst = calls[x]
-  kResult,       // the rule's value is x; a second, different one is a conflict, at places[y]
-  kDefault,      // fails where there is a value already
-  kSelect,       // iterators[dst] over the rules that index x has for what the frame holds
-  kNextRule,     // jump to the next rule of iterators[x]
+  kCompare,     // dst = x <aux> y as a boolean; aux is an Op from kEqual to kGreaterEqual
+  kHolds,       // x is not false
+  kMember,      // dst = whether x is in y
+  kArithmetic,  // dst = the two operands of calls[x], <aux> an Arithmetic
+  kIsArray,     // x is an array of y items (y a plain number)
+  kIsObject,    // x is an object of y entries
+  kArray,       // dst = [lists[x]…]
+  kObject,      // dst = {lists[x]: key, value …}; aux 1: keys are unique and sorted
+  kSet,         // dst = {lists[x]…}
+  kBuild,       // builders[dst] begins, at places[x]; aux: 0 array, 1 set, 2 object, 3 document
+  kAdd,         // builders[dst] gets x (and y)
+  kAddPath,     // builders[dst] gets the entry lists[x] → y; aux: 1 the element y of a set there;
+                // the list's last item is no operand, but a place
+  kFinish,      // dst = what builders[x] built
+  kCall,        // dst = calls[x]
+  kResult,      // the rule's value is x; a second, different one is a conflict, at places[y]
+  kDefault,     // fails where there is a value already
+  kSelect,      // iterators[dst] over the rules that index x has for what the frame holds
+  kNextRule,    // jump to the next rule of iterators[x]
   kJump,
-  kEnter,        // contexts[dst] = the current one changed by withs[x]; it is the current one
-  kLeave,        // the context outside of contexts[x] is the current one
-  kResume,       // contexts[x] is the current one again
-  kRow,          // the query has a solution: rows[x]
-  kPrint,        // print the operands of calls[x]: sets of values
-  kObserve,      // tell the observer of places[x]; aux: 0 enter, 1 hold
+  kEnter,    // contexts[dst] = the current one changed by withs[x]; it is the current one
+  kLeave,    // the context outside of contexts[x] is the current one
+  kResume,   // contexts[x] is the current one again
+  kRow,      // the query has a solution: rows[x]
+  kPrint,    // print the operands of calls[x]: sets of values
+  kObserve,  // tell the observer of places[x]; aux: 0 enter, 1 hold
   kEnd,
 };
 
@@ -102,8 +102,8 @@ struct CallSite {
 // One replacement of a `with`.
 struct WithTarget {
   enum class Kind : uint8_t { kInput, kData, kFunction } kind = Kind::kInput;
-  std::vector<Value> path;           // after input or data
-  uint32_t value = kNone;            // operand
+  std::vector<Value> path;  // after input or data
+  uint32_t value = kNone;   // operand
   // kFunction: what is replaced, and by what (or by `value`).
   const Builtin* builtin = nullptr;
   const Document* function = nullptr;
@@ -193,7 +193,7 @@ struct Procedure {
 enum class DocumentKind : uint8_t {
   kComplete,
   kSet,
-  kObject,    // rules with keys in their heads: p[x] := y, p.q[x] contains y
+  kObject,  // rules with keys in their heads: p[x] := y, p.q[x] contains y
   kFunction,
 };
 

@@ -42,20 +42,20 @@ struct CompileOptions {
   // Names of built-ins that policies may use; empty: all. (OPA: capabilities.)
   std::vector<std::string> allowed_builtins;
   std::vector<std::string> unsafe_builtins;  // rego_type_error where one is called
-  bool strict = false;             // --strict
-  bool print = true;               // false: calls to print() are erased
-  size_t error_limit = 10;         // 0: none
-  bool observe = false;            // lets an Observer follow evaluations, at some cost
+  bool strict = false;                       // --strict
+  bool print = true;                         // false: calls to print() are erased
+  size_t error_limit = 10;                   // 0: none
+  bool observe = false;                      // lets an Observer follow evaluations, at some cost
   // Schemas by path ("input", "data.acl") for type checking; `schemas_for_annotations`: those that
   // METADATA names ("schema.input" → JSON schema).
   std::vector<std::pair<std::string, Value>> schemas;
 };
 
 struct EvalLimits {
-  std::chrono::nanoseconds time{0};   // 0: none
-  size_t memory_bytes = size_t{2} << 30;   // taken from the arena
-  uint64_t instructions = 0;          // 0: none
-  size_t depth = 2000;                // calls within calls
+  std::chrono::nanoseconds time{0};       // 0: none
+  size_t memory_bytes = size_t{2} << 30;  // taken from the arena
+  uint64_t instructions = 0;              // 0: none
+  size_t depth = 2000;                    // calls within calls
 };
 
 // What happens while a query runs, for tests, coverage and traces. Called on the query's thread.
@@ -72,7 +72,7 @@ struct EvalOptions {
   const Value* data = nullptr;   // the base documents; nullptr: {}
   EvalLimits limits;
   bool strict_builtin_errors = false;
-  Host* host = nullptr;          // nullptr: a default Host
+  Host* host = nullptr;                       // nullptr: a default Host
   const std::atomic<bool>* cancel = nullptr;  // set by another thread
   Observer* observer = nullptr;
   std::vector<std::string>* builtin_errors = nullptr;  // what non-strict mode swallowed
@@ -113,9 +113,9 @@ class Policy : public std::enable_shared_from_this<Policy> {
  public:
   virtual ~Policy() = default;
   // All that is wrong goes to `errors`, where given; the Error's message is DiagnosticsText().
-  static Result<std::shared_ptr<const Policy>> Compile(
-      std::vector<std::unique_ptr<Module>> modules, const CompileOptions& options,
-      std::vector<Diagnostic>* errors = nullptr);
+  static Result<std::shared_ptr<const Policy>> Compile(std::vector<std::unique_ptr<Module>> modules,
+                                                       const CompileOptions& options,
+                                                       std::vector<Diagnostic>* errors = nullptr);
   // A policy for these queries and no others, in their order: what only compiling needs (syntax
   // trees, types, names) is given back, most of the memory that a Policy takes.
   static Result<std::vector<std::shared_ptr<const PreparedQuery>>> CompileQueries(

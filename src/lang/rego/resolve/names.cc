@@ -253,8 +253,8 @@ void NameResolver::Argument(rego::Term& term) {
       }
       if (variable == nullptr) {
         if (IsRoot(term.name)) {
-          Fail(term.at, fmt::format("args must not shadow {} (use a different variable name)",
-                                    term.name));
+          Fail(term.at,
+               fmt::format("args must not shadow {} (use a different variable name)", term.name));
         }
         variable = Declare(term, Occurrence::kArgument, term.at);
       } else {

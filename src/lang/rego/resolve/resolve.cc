@@ -113,7 +113,8 @@ class UnsafeReport {
         }
       });
     }
-    std::ranges::stable_sort(found, [](const Found& a, const Found& b) { return Before(a.at, b.at); });
+    std::ranges::stable_sort(found,
+                             [](const Found& a, const Found& b) { return Before(a.at, b.at); });
     const bool others =
         std::ranges::any_of(found, [&](const Found& f) { return !assigned.Has(f.id); });
     for (const auto& [id, at] : found) {
@@ -128,7 +129,8 @@ class UnsafeReport {
     std::string shown(name.starts_with('$') ? "_" : name);
     std::string message = fmt::format("var {} is unsafe{}", shown, scope_);
     if (kKeywords.contains(name)) {
-      message += fmt::format(" (hint: `import future.keywords.{}` to import a future keyword)", name);
+      message +=
+          fmt::format(" (hint: `import future.keywords.{}` to import a future keyword)", name);
     }
     errors.push_back({.code = "rego_unsafe_var_error",
                       .message = std::move(message),
@@ -199,12 +201,12 @@ void CheckPrints(const Orderer& orderer, Body body, VarSet safe, const RuleInfo&
         open.Remove(safe);
         open.ForEach([&](uint32_t id) {
           std::string_view name = info.variables[id].name;
-          errors.push_back({.code = "rego_compile_error",
-                            .message = fmt::format("var {} is undeclared",
-                                                   name.starts_with('$') ? "_" : name),
-                            .file = info.module->file,
-                            .at = term->at,
-                            .details = {}});
+          errors.push_back(
+              {.code = "rego_compile_error",
+               .message = fmt::format("var {} is undeclared", name.starts_with('$') ? "_" : name),
+               .file = info.module->file,
+               .at = term->at,
+               .details = {}});
         });
       }
     }
@@ -307,7 +309,8 @@ void ResolveModules(std::vector<std::unique_ptr<Module>> modules, const ResolveO
         info.kind = RuleKind::kPartialSet;
       }
       node->rules.push_back(&info);
-      NameResolver(out.arena, *out.builtins, globals, info.variables, errors, module->file).Rule(*rule);
+      NameResolver(out.arena, *out.builtins, globals, info.variables, errors, module->file)
+          .Rule(*rule);
     }
   }
 }
@@ -359,8 +362,7 @@ void OrderBodies(Resolution& policy, std::vector<Diagnostic>& errors) {
       for (const Expr* expr : rule->body) CollectVars(*expr, bound);
       for (size_t i = 1; i < rule->head.ref.size(); ++i)
         orderer.OrderWithin(*rule->head.ref[i], bound, rule->body[0], unsafe);
-      if (IsPartialSet(*rule))
-        orderer.OrderWithin(*rule->head.key, bound, rule->body[0], unsafe);
+      if (IsPartialSet(*rule)) orderer.OrderWithin(*rule->head.key, bound, rule->body[0], unsafe);
       if (rule->head.value != nullptr)
         orderer.OrderWithin(*rule->head.value, bound, rule->body[0], unsafe);
       if (!unsafe.empty()) report.Report(unsafe, errors);
@@ -382,7 +384,8 @@ void ResolveQuery(const Resolution& policy, std::unique_ptr<Query> query,
     }
   }
   AddImports(arena, out.query->imports, globals);
-  NameResolver(arena, *policy.builtins, globals, out.variables, errors, "").QueryBody(out.query->body);
+  NameResolver(arena, *policy.builtins, globals, out.variables, errors, "")
+      .QueryBody(out.query->body);
 }
 
 void OrderQuery(const Resolution& policy, ResolvedQuery& query, std::vector<Diagnostic>& errors) {

@@ -35,14 +35,14 @@ struct RuleInfo;
 // A local variable of one rule or query: declared (by an argument, `some`, `:=`, `every`, `in`) or
 // found in an expression.
 struct Variable {
-  std::string_view name;   // as written; "$3" for a wildcard
-  uint32_t id = 0;         // from 0 within its rule (else branches share their rule's numbers)
+  std::string_view name;  // as written; "$3" for a wildcard
+  uint32_t id = 0;        // from 0 within its rule (else branches share their rule's numbers)
   bool declared = false;
   bool argument = false;
-  bool assigned = false;   // declared by :=
+  bool assigned = false;  // declared by :=
   bool wildcard() const { return name.starts_with('$'); }
-  uint32_t uses = 0;       // beside the declaration
-  Location at;             // where it was declared or first seen
+  uint32_t uses = 0;  // beside the declaration
+  Location at;        // where it was declared or first seen
 };
 
 // True of `p contains x` and of v0's `p[x] { … }`: the head's key is an element.
@@ -51,19 +51,19 @@ inline bool IsPartialSet(const Rule& rule) {
 }
 
 enum class RuleKind : uint8_t {
-  kComplete,       // p := 1, p.q := 1, p.q[x] := 1 (a partial object where `dynamic` is not empty)
-  kPartialSet,     // p contains x, p.q[x] contains y
-  kFunction,       // f(x) := 1
+  kComplete,    // p := 1, p.q := 1, p.q[x] := 1 (a partial object where `dynamic` is not empty)
+  kPartialSet,  // p contains x, p.q[x] contains y
+  kFunction,    // f(x) := 1
 };
 
 // What the compiler knows of one rule beside its syntax.
 struct RuleInfo {
   Rule* rule = nullptr;
   const Module* module = nullptr;
-  TreeNode* node = nullptr;            // of the ground prefix of its head
+  TreeNode* node = nullptr;  // of the ground prefix of its head
   RuleKind kind = RuleKind::kComplete;
-  std::span<Term*> dynamic;            // the head's operands after the ground prefix
-  std::deque<Variable> variables;      // of the rule and its else branches
+  std::span<Term*> dynamic;        // the head's operands after the ground prefix
+  std::deque<Variable> variables;  // of the rule and its else branches
 };
 
 struct KeyOrder {
@@ -90,11 +90,11 @@ struct ResolveOptions {
 };
 
 struct Resolution {
-  std::vector<std::unique_ptr<Module>> modules;  // owned
-  std::deque<RuleInfo> rules;                    // in the order of modules and lines
+  std::vector<std::unique_ptr<Module>> modules;     // owned
+  std::deque<RuleInfo> rules;                       // in the order of modules and lines
   std::unordered_map<const Rule*, RuleInfo*> info;  // else branches map to their rule's
-  Arena arena;                                   // resolved paths
-  Arena keys{512};                               // of the tree
+  Arena arena;                                      // resolved paths
+  Arena keys{512};                                  // of the tree
   const Registry* builtins = nullptr;
 
   TreeNode* root() { return &root_; }

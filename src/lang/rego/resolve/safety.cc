@@ -51,8 +51,7 @@ class Unifier {
       if (a.items.size() != b.items.size()) return;
       for (size_t i = 0; i + 1 < a.items.size(); i += 2) {
         for (size_t j = 0; j + 1 < b.items.size(); j += 2) {
-          if (SameKey(*a.items[i], *b.items[j]))
-            Unify(*a.items[i + 1], *b.items[j + 1]);
+          if (SameKey(*a.items[i], *b.items[j])) Unify(*a.items[i + 1], *b.items[j + 1]);
         }
       }
       return;
@@ -73,12 +72,8 @@ class Unifier {
     VarSet vars;
     switch (term.kind) {
       case TermKind::kVar: return term.variable == nullptr;
-      case TermKind::kRef:
-        CollectVars(*term.items[0], vars);
-        return vars.Within(safe_);
-      case TermKind::kCall:
-        CollectVars(term, vars);
-        return vars.Within(safe_);
+      case TermKind::kRef: CollectVars(*term.items[0], vars); return vars.Within(safe_);
+      case TermKind::kCall: CollectVars(term, vars); return vars.Within(safe_);
       case TermKind::kArrayComprehension:
       case TermKind::kSetComprehension:
       case TermKind::kObjectComprehension: return true;

@@ -13,8 +13,8 @@ namespace bulwark::rego {
 
 // The variables in a term or expression, as the planner and the orderer ask for them.
 struct VarsOptions {
-  bool closures = false;     // also within comprehensions and bodies
-  bool calls = true;         // within calls other than the outermost
+  bool closures = false;  // also within comprehensions and bodies
+  bool calls = true;      // within calls other than the outermost
   bool ref_heads = true;
   bool object_keys = true;
   bool sets = true;
