@@ -114,7 +114,7 @@ class AdmissionTypes final : public cel::TypeProvider {
 struct Expression {
   std::string text;
   std::shared_ptr<const cel::Program> program;
-  std::string error;               // why there is none
+  std::string error;                // why there is none
   std::vector<uint32_t> variables;  // of the policy's that it names
 };
 
@@ -213,9 +213,8 @@ Expression CelPolicy::Compile(std::string_view text, const cel::Env& env, Wanted
 
 void CelPolicy::AddVariable(std::string name, std::string_view text, const cel::Env& env) {
   Expression expression = Compile(text, env, Wanted::kAnything);
-  types_->AddVariable(name, expression.program != nullptr
-                                ? cel::AstOf(*expression.program).type()
-                                : cel::Type::Dyn());
+  types_->AddVariable(name, expression.program != nullptr ? cel::AstOf(*expression.program).type()
+                                                          : cel::Type::Dyn());
   variables_.push_back({std::move(name), std::move(expression)});
 }
 
@@ -240,22 +239,25 @@ Result<> CelPolicy::Read(const Value& source, const PolicyOptions& options) {
   for (const Value& condition : conditions) {
     std::string name = BW_TRY(Text(condition, "name"));
     if (name.starts_with(kReserved)) {
-      return Bad(fmt::format("invalid match condition: {} is not a valid match condition; cannot "
-                             "have \"{}\" as a prefix",
-                             name, kReserved));
+      return Bad(
+          fmt::format("invalid match condition: {} is not a valid match condition; cannot "
+                      "have \"{}\" as a prefix",
+                      name, kReserved));
     }
   }
   for (const Value& variable : variables) {
     std::string name = BW_TRY(Text(variable, "name"));
     if (name.starts_with(kReserved)) {
-      return Bad(fmt::format("invalid variable definition: {} is not a valid variable; cannot have "
-                             "\"{}\" as a prefix",
-                             name, kReserved));
+      return Bad(
+          fmt::format("invalid variable definition: {} is not a valid variable; cannot have "
+                      "\"{}\" as a prefix",
+                      name, kReserved));
     }
     if (name == "params" || name == "anyObject") {
-      return Bad(fmt::format("invalid variable definition: {0} an invalid variable name, \"{0}\" is "
-                             "a reserved keyword",
-                             name));
+      return Bad(
+          fmt::format("invalid variable definition: {0} an invalid variable name, \"{0}\" is "
+                      "a reserved keyword",
+                      name));
     }
   }
   fail_ = options.fail_by_default;
@@ -293,9 +295,10 @@ Result<> CelPolicy::Read(const Value& source, const PolicyOptions& options) {
     AddVariable(BW_TRY(Text(variable, "name")), BW_TRY(Text(variable, "expression")), *with_params);
   }
   for (const Value& condition : conditions) {
-    conditions_.push_back(
-        {BW_TRY(Text(condition, "name")),
-         Compile(BW_TRY(Text(condition, "expression")), *without, Wanted::kBool)});
+    conditions_.push_back({
+      BW_TRY(Text(condition, "name"))
+      , Compile(BW_TRY(Text(condition, "expression")), *without, Wanted::kBool)
+    });
   }
   for (const Value& validation : validations) {
     Validation made;
@@ -342,9 +345,9 @@ class CelPolicy::Run {
       return answer;
     }
     if (!outcome.ok()) {
-      answer.error = fmt::format("expression '{}' resulted in error: {}", expression.text,
-                                 cel::IsError(outcome.value) ? cel::ErrorMessage(outcome.value)
-                                                             : "unknown value");
+      answer.error = fmt::format(
+          "expression '{}' resulted in error: {}", expression.text,
+          cel::IsError(outcome.value) ? cel::ErrorMessage(outcome.value) : "unknown value");
       return answer;
     }
     answer.value = outcome.value;
@@ -368,21 +371,20 @@ class CelPolicy::Run {
     if (values_[index]) return;
     const auto& [name, expression] = policy_.variables_[index];
     if (expression.program == nullptr) {
-      values_[index] = cel::MakeError(
-          arena_, fmt::format("composited variable {} fails to compile: {}", GoQuote(name),
-                              expression.error));
+      values_[index] =
+          cel::MakeError(arena_, fmt::format("composited variable {} fails to compile: {}",
+                                             GoQuote(name), expression.error));
       return;
     }
     BindVariables(expression);
     cel::Outcome outcome = Evaluate(expression);
     values_[index] =
-        outcome.ok() ? outcome.value
-                     : cel::MakeError(arena_,
-                                      fmt::format("composited variable {} fails to evaluate: {}",
-                                                  GoQuote(name),
-                                                  cel::IsError(outcome.value)
-                                                      ? cel::ErrorMessage(outcome.value)
-                                                      : "unknown value"));
+        outcome.ok()
+            ? outcome.value
+            : cel::MakeError(
+                  arena_, fmt::format("composited variable {} fails to evaluate: {}", GoQuote(name),
+                                      cel::IsError(outcome.value) ? cel::ErrorMessage(outcome.value)
+                                                                  : "unknown value"));
   }
 
   void BindVariables(const Expression& expression) {
@@ -415,8 +417,12 @@ Result<> CelPolicy::Judge(const Review& review, std::span<const Constraint* cons
       if (fail_) deny(message);
     };
     // Gatekeeper shows Rego the old object of a DELETE in both places; CEL has it in its own alone.
-    const Value bindings[6] = {review.is_delete ? Value() : review.object, review.old_object,
-                               Value(), review.cel_request, Value(), constraint->object};
+    const Value bindings[6] = {review.is_delete ? Value() : review.object,
+                               review.old_object,
+                               Value(),
+                               review.cel_request,
+                               Value(),
+                               constraint->object};
     Run matching(*this, bindings, cel::ext::kKubernetesMatchConditionsLimit, arena);
     std::vector<std::string> errors;
     bool excluded = false, over = false;
@@ -486,7 +492,8 @@ Result<> CelPolicy::Judge(const Review& review, std::span<const Constraint* cons
       } else if (!answers[i].value.IsTrue()) {
         std::string text = texts[i];
         if (text.empty()) text = Trim(validation.message);
-        if (text.empty()) text = fmt::format("failed expression: {}", Trim(validation.expression.text));
+        if (text.empty())
+          text = fmt::format("failed expression: {}", Trim(validation.expression.text));
         deny(text);
       }
     }

@@ -14,9 +14,9 @@ namespace bulwark::admission {
 namespace {
 
 Error NotFound(std::string_view kind) {
-  return Error(Code::kNotFound, "gate.template.missing",
-               fmt::format("missing ConstraintTemplate: template {} not found",
-                           GoQuote(AsciiLower(kind))));
+  return Error(
+      Code::kNotFound, "gate.template.missing",
+      fmt::format("missing ConstraintTemplate: template {} not found", GoQuote(AsciiLower(kind))));
 }
 
 }  // namespace
@@ -61,8 +61,8 @@ Result<> Inventory::Add(const Value& object) {
   if (view.version.empty()) return wrong("version");
   if (view.kind.empty()) return wrong("kind");
   Versions& versions = view.ns.empty() ? cluster_ : namespaces_[std::string(view.ns)];
-  std::string version = fmt::format("{}{}{}", view.group, view.group.empty() ? "" : "/",
-                                    view.version);
+  std::string version =
+      fmt::format("{}{}{}", view.group, view.group.empty() ? "" : "/", view.version);
   versions[version][std::string(view.kind)].insert_or_assign(std::string(view.name), object);
   return Ok{};
 }
@@ -75,8 +75,8 @@ void Inventory::Remove(const Value& object) {
     if (ns == namespaces_.end()) return;
     versions = &ns->second;
   }
-  auto version = versions->find(fmt::format("{}{}{}", view.group, view.group.empty() ? "" : "/",
-                                            view.version));
+  auto version = versions->find(
+      fmt::format("{}{}{}", view.group, view.group.empty() ? "" : "/", view.version));
   if (version == versions->end()) return;
   auto kind = version->second.find(view.kind);
   if (kind == version->second.end()) return;
@@ -156,9 +156,10 @@ Result<> Client::AddConstraint(const Value& object) {
   if (view.name.empty()) return bad("missing metadata.name");
   if (view.kind.empty()) return bad("missing kind");
   if (!Constraint::Is(view)) {
-    return bad(fmt::format("wrong API Group for Constraint {}, got {} but need "
-                           "\"constraints.gatekeeper.sh\"",
-                           GoQuote(view.name), GoQuote(view.group)));
+    return bad(
+        fmt::format("wrong API Group for Constraint {}, got {} but need "
+                    "\"constraints.gatekeeper.sh\"",
+                    GoQuote(view.name), GoQuote(view.group)));
   }
   auto found = templates_.find(AsciiLower(view.kind));
   if (found == templates_.end()) return NotFound(view.kind);
@@ -291,7 +292,8 @@ Result<> Client::JudgeTimed(const Template& of, const Review& review,
       name = fmt::format("{}/{}", constraints[at]->kind, constraints[at]->name);
     }
     out.times.push_back({of.definition.kind, std::move(name), engine,
-                         std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count(), step});
+                         std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count(),
+                         step});
   }
   return Ok{};
 }
@@ -325,21 +327,21 @@ Result<Response> Client::Judge(const Review& review, const ReviewOptions& option
       Result<bool> matches = MatchesReview(*constraint, review, ns);
       if (!matches) {
         out.violations.push_back(
-            {constraint,
-             fmt::format("unable to match constraints: {}", matches.error().message()), false,
-             Value(), constraint->action, constraint->scoped});
+            {constraint, fmt::format("unable to match constraints: {}", matches.error().message()),
+             false, Value(), constraint->action, constraint->scoped});
       } else if (*matches) {
         matching.push_back(constraint);
       }
     }
     if (matching.empty()) continue;
     findings.clear();
-    Result<> judged = options.times ? JudgeTimed(*of, review, matching, context, arena, findings, out)
-                                    : of->policy->Judge(review, matching, context, arena, findings);
+    Result<> judged = options.times
+                          ? JudgeTimed(*of, review, matching, context, arena, findings, out)
+                          : of->policy->Judge(review, matching, context, arena, findings);
     if (!judged) {
       if (errors.empty()) {
-        errors = fmt::format("{}: {}: {}\n\n", kTarget, of->policy->engine(),
-                             judged.error().message());
+        errors =
+            fmt::format("{}: {}: {}\n\n", kTarget, of->policy->engine(), judged.error().message());
       }
       continue;
     }

@@ -12,8 +12,8 @@
 //   Response response = BW_TRY(client.Judge(review, {}, arena));
 //   for (const Violation& v : response.violations) …
 //
-// What is added is not copied: objects must outlive the client. After Freeze() any number of threads
-// may Judge(), each with an arena of its own; the review is shared by all constraints, the
+// What is added is not copied: objects must outlive the client. After Freeze() any number of
+// threads may Judge(), each with an arena of its own; the review is shared by all constraints, the
 // inventory by all reviews. Adding more thaws it: Freeze() again.
 //
 // Errors are Gatekeeper's, text for text where people's tests match them: gate.template*,
@@ -141,9 +141,10 @@ class Client {
   bool frozen_ = false;
   std::unique_ptr<Arena> data_arena_;
   Value data_;
-  std::vector<Candidate> candidates_;                               // by kind and name
-  std::vector<uint32_t> any_kind_;                                  // of them
-  std::unordered_map<std::string, std::vector<uint32_t>> by_kind_;  // kinds that some constraint names
+  std::vector<Candidate> candidates_;  // by kind and name
+  std::vector<uint32_t> any_kind_;     // of them
+  std::unordered_map<std::string, std::vector<uint32_t>>
+      by_kind_;  // kinds that some constraint names
 };
 
 }  // namespace bulwark::admission

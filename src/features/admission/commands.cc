@@ -34,7 +34,7 @@ constexpr int kFailed = 1;  // gator's only other code
 
 // Whether something is waiting on standard input, as gator finds out: it is no terminal.
 bool StdinIsPiped() {
-  struct stat info {};
+  struct stat info{};
   return ::fstat(STDIN_FILENO, &info) == 0 && (S_ISFIFO(info.st_mode) || S_ISREG(info.st_mode));
 }
 
@@ -85,12 +85,13 @@ struct Test : Shared {
     }
     if (sources->objects.empty()) return Error(Code::kInvalid, "no input data identified");
     std::string prints;
-    Result<GateReport> report = RunGateTest(sources->objects, {.cel = cel,
-                                                               .fail_by_default = fail_by_default,
-                                                               .trace = trace,
-                                                               .stats = stats,
-                                                               .threads = threads,
-                                                               .prints = verbose ? &prints : nullptr});
+    Result<GateReport> report =
+        RunGateTest(sources->objects, {.cel = cel,
+                                       .fail_by_default = fail_by_default,
+                                       .trace = trace,
+                                       .stats = stats,
+                                       .threads = threads,
+                                       .prints = verbose ? &prints : nullptr});
     if (!report) {
       return Error(Code::kInvalid, fmt::format("auditing objects: {}", report.error().message()));
     }
@@ -184,8 +185,7 @@ struct Verify : Shared {
     DiskFiles files;
     Result<std::vector<Suite>> suites = ReadSuites(files, target, original, recursive);
     if (!suites) {
-      return Error(Code::kInvalid,
-                   fmt::format("listing test files: {}", suites.error().message()));
+      return Error(Code::kInvalid, fmt::format("listing test files: {}", suites.error().message()));
     }
     Result<SuiteFilter> filter = SuiteFilter::Parse(run);
     if (!filter) {
@@ -224,7 +224,8 @@ int Finish(Env& env, std::string_view prefix, const Result<int>& done) {
 
 void AddCommands(CLI::App& app, Env& env, int& exit_code) {
   CLI::App* gate = app.add_subcommand(
-      "gate", "Test objects against Gatekeeper's constraint templates, and the templates themselves");
+      "gate",
+      "Test objects against Gatekeeper's constraint templates, and the templates themselves");
   gate->require_subcommand(1);
   gate->footer("Example: bulwark gate test -f policies/ -f k8s/");
 
@@ -247,8 +248,7 @@ void AddCommands(CLI::App& app, Env& env, int& exit_code) {
   test_command->add_flag("--deny-only", test->deny_only, "Print only what is denied");
   test->AddOptions(*test_command);
   test_command->footer("Example: kustomize build . | bulwark gate test -f policies/ -o json");
-  test_command->callback(
-      [=, &env, &exit_code] { exit_code = Finish(env, "", test->Run(env)); });
+  test_command->callback([=, &env, &exit_code] { exit_code = Finish(env, "", test->Run(env)); });
 
   auto verify = std::make_shared<Verify>();
   CLI::App* verify_command =

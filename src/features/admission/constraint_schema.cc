@@ -63,22 +63,15 @@ Error NoSchema(std::string_view field, std::string_view expected, const Value& f
 
 std::string_view TypeOf(const Value& value) {
   switch (value.kind()) {
-    case Value::Kind::kNull:
-      return "null";
-    case Value::Kind::kBool:
-      return "boolean";
+    case Value::Kind::kNull: return "null";
+    case Value::Kind::kBool: return "boolean";
     case Value::Kind::kInt:
-    case Value::Kind::kUint:
-      return "integer";
+    case Value::Kind::kUint: return "integer";
     case Value::Kind::kDouble:
-    case Value::Kind::kDecimal:
-      return value.ToInt() ? "integer" : "number";
-    case Value::Kind::kArray:
-      return "array";
-    case Value::Kind::kMap:
-      return "object";
-    default:
-      return "string";
+    case Value::Kind::kDecimal: return value.ToInt() ? "integer" : "number";
+    case Value::Kind::kArray: return "array";
+    case Value::Kind::kMap: return "object";
+    default: return "string";
   }
 }
 
@@ -88,10 +81,9 @@ std::string Dotted(const std::string& path, std::string_view name) {
 
 // "spec.x: Invalid value: "y": spec.x in body …", as field.Error prints it.
 std::string Invalid(const std::string& path, const Value& value, std::string_view what) {
-  std::string shown = value.IsString() ? GoQuote(value.AsString())
-                      : value.IsMap() || value.IsArray()
-                          ? ToJson(value, {.sort_keys = true})
-                          : GoText(value);
+  std::string shown = value.IsString()                   ? GoQuote(value.AsString())
+                      : value.IsMap() || value.IsArray() ? ToJson(value, {.sort_keys = true})
+                                                         : GoText(value);
   return fmt::format("{}: Invalid value: {}: {}", path.empty() ? "<nil>" : path, shown, what);
 }
 
@@ -250,8 +242,8 @@ void JsonSchema::CheckAt(const std::string& path, Level level, Context context,
     problems.push_back(fmt::format("{}.{}: {}", path, field, what));
   };
   if (structure) {
-    constexpr std::string_view kTypes[] = {"", "array", "boolean", "integer", "number", "object",
-                                           "string"};
+    constexpr std::string_view kTypes[] = {"",       "array",  "boolean", "integer",
+                                           "number", "object", "string"};
     if (std::find(std::begin(kTypes), std::end(kTypes), type_) == std::end(kTypes)) {
       add("type", fmt::format("Unsupported value: {}: supported values: \"array\", \"boolean\", "
                               "\"integer\", \"number\", \"object\", \"string\"",
@@ -348,9 +340,9 @@ void JsonSchema::Validate(const Value& value, const std::string& path,
   // The API server reads every number as a float, which it then calls a number.
   auto wrong_type = [&](std::string_view expected) {
     std::string_view found = type == "integer" ? "number" : type;
-    problems.push_back(Invalid(
-        path, Value::String(found),
-        fmt::format("{} in body must be of type {}: {}", path, expected, GoQuote(found))));
+    problems.push_back(
+        Invalid(path, Value::String(found),
+                fmt::format("{} in body must be of type {}: {}", path, expected, GoQuote(found))));
   };
   if (int_or_string_) {
     if (type != "integer" && type != "string" && !(value.IsNull() && nullable_)) {
@@ -385,13 +377,13 @@ void JsonSchema::Validate(const Value& value, const std::string& path,
       }
     }
     if (min_items_ && size < *min_items_) {
-      problems.push_back(Invalid(
-          path, Value::Int(size),
-          fmt::format("{} in body should have at least {} items", path, *min_items_)));
+      problems.push_back(
+          Invalid(path, Value::Int(size),
+                  fmt::format("{} in body should have at least {} items", path, *min_items_)));
     }
     if (max_items_ && size > *max_items_) {
-      problems.push_back(fmt::format("{}: Too many: {}: must have at most {} items", path, size,
-                                     *max_items_));
+      problems.push_back(
+          fmt::format("{}: Too many: {}: must have at most {} items", path, size, *max_items_));
     }
   }
   for (const Ref& schema : all_of_) schema->Validate(value, path, problems);
@@ -399,17 +391,18 @@ void JsonSchema::Validate(const Value& value, const std::string& path,
     return std::count_if(of.begin(), of.end(), [&](const Ref& s) { return s->Accepts(value); });
   };
   if (!any_of_.empty() && accepted(any_of_) == 0) {
-    problems.push_back(Invalid(path, Value::String(""),
-                               fmt::format("{} in body must validate at least one schema (anyOf)",
-                                           path)));
+    problems.push_back(
+        Invalid(path, Value::String(""),
+                fmt::format("{} in body must validate at least one schema (anyOf)", path)));
   }
   if (!one_of_.empty()) {
     auto n = accepted(one_of_);
     if (n != 1) {
-      problems.push_back(Invalid(
-          path, Value::String(""),
-          fmt::format("{} in body must validate one and only one schema (oneOf). {}", path,
-                      n == 0 ? "Found none valid" : fmt::format("Found {} valid alternatives", n))));
+      problems.push_back(
+          Invalid(path, Value::String(""),
+                  fmt::format("{} in body must validate one and only one schema (oneOf). {}", path,
+                              n == 0 ? "Found none valid"
+                                     : fmt::format("Found {} valid alternatives", n))));
     }
   }
   if (not_ != nullptr && not_->Accepts(value)) {
@@ -422,21 +415,21 @@ void JsonSchema::ValidateNumber(const Value& value, const std::string& path,
                                 std::vector<std::string>& problems) const {
   double number = value.ToDouble();
   if (maximum_ && (exclusive_maximum_ ? number >= *maximum_ : number > *maximum_)) {
-    problems.push_back(Invalid(path, value,
-                               fmt::format("{} in body should be less than {}{}", path,
-                                           exclusive_maximum_ ? "" : "or equal to ",
-                                           Number(*maximum_))));
+    problems.push_back(
+        Invalid(path, value,
+                fmt::format("{} in body should be less than {}{}", path,
+                            exclusive_maximum_ ? "" : "or equal to ", Number(*maximum_))));
   }
   if (minimum_ && (exclusive_minimum_ ? number <= *minimum_ : number < *minimum_)) {
-    problems.push_back(Invalid(path, value,
-                               fmt::format("{} in body should be greater than {}{}", path,
-                                           exclusive_minimum_ ? "" : "or equal to ",
-                                           Number(*minimum_))));
+    problems.push_back(
+        Invalid(path, value,
+                fmt::format("{} in body should be greater than {}{}", path,
+                            exclusive_minimum_ ? "" : "or equal to ", Number(*minimum_))));
   }
   if (multiple_of_ && *multiple_of_ > 0 && std::fmod(number, *multiple_of_) != 0) {
-    problems.push_back(Invalid(
-        path, value,
-        fmt::format("{} in body should be a multiple of {}", path, Number(*multiple_of_))));
+    problems.push_back(
+        Invalid(path, value,
+                fmt::format("{} in body should be a multiple of {}", path, Number(*multiple_of_))));
   }
 }
 
@@ -448,9 +441,9 @@ void JsonSchema::ValidateText(std::string_view text, const std::string& path,
         fmt::format("{}: Too long: may not be more than {} bytes", path, *max_length_));
   }
   if (min_length_ && length < *min_length_) {
-    problems.push_back(Invalid(
-        path, Value::String(text),
-        fmt::format("{} in body should be at least {} chars long", path, *min_length_)));
+    problems.push_back(
+        Invalid(path, Value::String(text),
+                fmt::format("{} in body should be at least {} chars long", path, *min_length_)));
   }
   if (pattern_ != nullptr && pattern_->regex.ok() && !RE2::PartialMatch(text, pattern_->regex)) {
     problems.push_back(Invalid(path, Value::String(text),
@@ -477,9 +470,9 @@ void JsonSchema::ValidateFields(const Value& value, const std::string& path,
     } else if (additional_ != nullptr) {
       additional_->Validate(entry, Dotted(path, key.AsString()), problems);
     } else if (has_additional_ && !additional_allowed_) {
-      problems.push_back(Invalid(path, Value::String(""),
-                                 fmt::format("{}.{} in body is a forbidden property", path,
-                                             key.AsString())));
+      problems.push_back(
+          Invalid(path, Value::String(""),
+                  fmt::format("{}.{} in body is a forbidden property", path, key.AsString())));
     }
   }
   for (const std::string& name : required_) {
@@ -564,15 +557,14 @@ Result<std::shared_ptr<const ConstraintSchema>> ConstraintSchema::Create(const V
       return Error(read.error().code(), "gate.template.schema", read.error().message());
     }
     std::vector<std::string> problems;
-    (*read)->CheckAt(
-        "spec.validation.openAPIV3Schema.properties[spec].properties[parameters]",
-        JsonSchema::Level::kField, JsonSchema::Context::kStructure, problems);
+    (*read)->CheckAt("spec.validation.openAPIV3Schema.properties[spec].properties[parameters]",
+                     JsonSchema::Level::kField, JsonSchema::Context::kStructure, problems);
     if (!problems.empty()) {
       std::sort(problems.begin(), problems.end());
       problems.erase(std::unique(problems.begin(), problems.end()), problems.end());
-      return Error(Code::kInvalid, "gate.template.schema",
-                   problems.size() == 1 ? problems[0]
-                                        : fmt::format("[{}]", fmt::join(problems, ", ")));
+      return Error(
+          Code::kInvalid, "gate.template.schema",
+          problems.size() == 1 ? problems[0] : fmt::format("[{}]", fmt::join(problems, ", ")));
     }
     (*root)->properties_["spec"]->properties_["parameters"] = *read;
   }
@@ -590,10 +582,10 @@ Result<> ConstraintSchema::Validate(const Value& constraint) const {
         unique.push_back(std::move(problem));
       }
     }
-    return Error(Code::kInvalid, "gate.constraint.schema",
-                 fmt::format("schema validation failed: {}",
-                             unique.size() == 1 ? unique[0]
-                                                : fmt::format("[{}]", fmt::join(unique, ", "))));
+    return Error(
+        Code::kInvalid, "gate.constraint.schema",
+        fmt::format("schema validation failed: {}",
+                    unique.size() == 1 ? unique[0] : fmt::format("[{}]", fmt::join(unique, ", "))));
   }
   std::vector<std::string> unknown;
   for (const auto& [key, entry] : constraint.entries()) {

@@ -111,7 +111,6 @@ Result<Value> ExpandResource(const Value& from, const NamespaceView* ns,
   return WithEntry(source, "metadata", metadata, arena);
 }
 
-
 bool ExpansionTemplate::Is(const ObjectView& object) {
   return object.group == "expansion.gatekeeper.sh" && object.kind == "ExpansionTemplate";
 }
@@ -123,8 +122,11 @@ Result<ExpansionTemplate> ExpansionTemplate::Read(const Value& object) {
   out.apply_to = BW_TRY(ApplyTo::Read(spec["applyTo"]));
   out.source = BW_TRY(ReadText(spec, "templateSource"));
   const Value generated = spec["generatedGVK"];
-  out.generated = {BW_TRY(ReadText(generated, "group")), BW_TRY(ReadText(generated, "version")),
-                   BW_TRY(ReadText(generated, "kind"))};
+  out.generated = {
+    BW_TRY(ReadText(generated, "group")),
+    BW_TRY(ReadText(generated, "version")),
+    BW_TRY(ReadText(generated, "kind"))
+  };
   out.enforcement_action = BW_TRY(ReadText(spec, "enforcementAction"));
   return out;
 }
@@ -132,7 +134,8 @@ Result<ExpansionTemplate> ExpansionTemplate::Read(const Value& object) {
 Result<> ExpansionTemplate::Validate() const {
   if (name.empty()) return Wrong("ExpansionTemplate has empty name field");
   if (name.size() >= 64) return Wrong("ExpansionTemplate name must be less than 64 characters");
-  if (source.empty()) return Wrong(fmt::format("ExpansionTemplate {} has empty source field", name));
+  if (source.empty())
+    return Wrong(fmt::format("ExpansionTemplate {} has empty source field", name));
   if (generated == Gvk()) {
     return Wrong(fmt::format("ExpansionTemplate {} has empty generatedGVK field", name));
   }

@@ -131,9 +131,9 @@ class Reviewer {
       for (const Resultant& resultant : expanded->resultants) {
         reviewed = One(resultant.object, ns, kSourceGenerated, &resultant, out);
         if (!reviewed) {
-          return Wrap(fmt::format("reviewing expanded resource {}",
-                                  Place(ObjectView(resultant.object))),
-                      reviewed.error());
+          return Wrap(
+              fmt::format("reviewing expanded resource {}", Place(ObjectView(resultant.object))),
+              reviewed.error());
         }
       }
     }
@@ -162,15 +162,15 @@ class Reviewer {
                            : ImpliedMessage(resultant->template_name, violation.message);
       result.has_details = violation.has_details;
       result.details = violation.details.CopyTo(kept_);
-      result.enforcement_action =
-          resultant == nullptr || resultant->enforcement_action.empty()
-              ? std::move(violation.enforcement_action)
-              : std::string(resultant->enforcement_action);
+      result.enforcement_action = resultant == nullptr || resultant->enforcement_action.empty()
+                                      ? std::move(violation.enforcement_action)
+                                      : std::string(resultant->enforcement_action);
       result.scoped_actions = std::move(violation.scoped_actions);
       out.results.push_back(std::move(result));
     }
     for (const TimeSpent& spent : response.times) {
-      out.times.push_back({spent, resultant == nullptr ? "" : std::string(resultant->template_name)});
+      out.times.push_back(
+          {spent, resultant == nullptr ? "" : std::string(resultant->template_name)});
     }
     return Ok{};
   }
@@ -225,8 +225,8 @@ Result<GateReport> RunGateTest(std::span<const Value> objects, const GateTestOpt
   report.expander = *std::move(expander);
 
   // Each worker takes the next few objects; the outcomes are put together in their order.
-  size_t threads = options.threads != 0 ? options.threads
-                                        : std::max(1U, std::thread::hardware_concurrency());
+  size_t threads =
+      options.threads != 0 ? options.threads : std::max(1U, std::thread::hardware_concurrency());
   if (options.prints != nullptr || options.trace) threads = 1;
   constexpr size_t kChunk = 16;
   threads = std::clamp<size_t>(threads, 1, objects.size() / kChunk + 1);

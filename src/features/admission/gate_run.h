@@ -50,7 +50,7 @@ struct GateTestOptions {
   bool fail_by_default = true;
   bool trace = false;
   bool stats = false;
-  size_t threads = 0;        // 0: as many as there are processors
+  size_t threads = 0;             // 0: as many as there are processors
   std::string* prints = nullptr;  // what policies print(), up to a megabyte; one thread then
 };
 

@@ -20,9 +20,8 @@ bool IsDigit(char32_t c) { return c >= '0' && c <= '9'; }
 std::vector<const Value::Entry*> SortedByBytes(const Value& map) {
   std::vector<const Value::Entry*> out;
   for (const Value::Entry& entry : map.entries()) out.push_back(&entry);
-  std::sort(out.begin(), out.end(), [](const auto* a, const auto* b) {
-    return a->key.AsString() < b->key.AsString();
-  });
+  std::sort(out.begin(), out.end(),
+            [](const auto* a, const auto* b) { return a->key.AsString() < b->key.AsString(); });
   return out;
 }
 
@@ -69,7 +68,8 @@ void AppendGoString(std::string& out, std::string_view text) {
     if (c == '<' || c == '>' || c == '&') {
       out += fmt::format("\\u{:04x}", static_cast<int>(c));
       ++at;
-    } else if (plain.compare(at, 3, "\xe2\x80\xa8") == 0 || plain.compare(at, 3, "\xe2\x80\xa9") == 0) {
+    } else if (plain.compare(at, 3, "\xe2\x80\xa8") == 0 ||
+               plain.compare(at, 3, "\xe2\x80\xa9") == 0) {
       out += plain[at + 2] == '\xa8' ? "\\u2028" : "\\u2029";
       at += 3;
     } else {
@@ -139,8 +139,7 @@ void AppendGoJson(std::string& out, const GoNode& node, int depth) {
 
 // --- YAML ----------------------------------------------------------------------------------------
 
-// strconv.FormatFloat(f, 'g', -1, 64): %e where the exponent is below -4 or not below the number of
-// digits, of which there count at least six (and 21 where there are more).
+// strconv.FormatFloat(f, 'g', -1, 64): %e where the exponent is below -4 or above 5.
 std::string GoFloat(double number) {
   std::string text = fmt::format("{}", number);  // the shortest that reads back
   bool negative = text.starts_with('-');
@@ -161,8 +160,7 @@ std::string GoFloat(double number) {
   while (digits.size() > 1 && digits.back() == '0') digits.pop_back();
   int n = static_cast<int>(digits.size()), exp = point - 1;
   std::string out = negative ? "-" : "";
-  int precision = n > 6 && n >= point ? n : 6;
-  if (exp < -4 || exp >= precision) {
+  if (exp < -4 || exp >= 6) {
     out += digits[0];
     if (n > 1) out += "." + digits.substr(1);
     return out + fmt::format("e{}{:02d}", exp < 0 ? '-' : '+', std::abs(exp));
@@ -177,9 +175,9 @@ std::string GoFloat(double number) {
 bool MeansSomethingElse(std::string_view text) {
   if (text.empty()) return true;
   constexpr std::string_view kWords[] = {
-      "~",   "null", "Null", "NULL", "true", "True", "TRUE", "false", "False", "FALSE",
-      "y",   "Y",    "yes",  "Yes",  "YES",  "on",   "On",   "ON",    "n",     "N",
-      "no",  "No",   "NO",   "off",  "Off",  "OFF",  "<<",   ".nan",  ".NaN",  ".NAN",
+      "~",    "null", "Null", "NULL",  "true",  "True",  "TRUE",  "false", "False", "FALSE",
+      "y",    "Y",    "yes",  "Yes",   "YES",   "on",    "On",    "ON",    "n",     "N",
+      "no",   "No",   "NO",   "off",   "Off",   "OFF",   "<<",    ".nan",  ".NaN",  ".NAN",
       ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF"};
   if (std::find(std::begin(kWords), std::end(kWords), text) != std::end(kWords)) return true;
   char first = text[0];
@@ -231,8 +229,8 @@ Analysis Analyze(std::string_view text) {
     bool is_break = c == '\n' || c == '\r' || c == 0x85 || c == 0x2028 || c == 0x2029;
     if (c == '\t') {
       tab = true;
-    } else if (!is_break && (c < 0x20 || c == 0x7f || (c > 0x7f && c < 0xa0) || c == 0xfeff ||
-                             !point.valid)) {
+    } else if (!is_break &&
+               (c < 0x20 || c == 0x7f || (c > 0x7f && c < 0xa0) || c == 0xfeff || !point.valid)) {
       special = true;
     }
     if (is_break) {
@@ -400,7 +398,8 @@ class YamlWriter {
       if (text[0] == ' ' || text[0] == '\n') out += '4';
       out += breaks == 0 ? "-" : breaks == 1 ? "" : "+";
       int mine = Deeper(indent, false);
-      for (std::string_view line : Split(text.substr(0, text.size() - (breaks > 0 ? 1 : 0)), '\n')) {
+      for (std::string_view line :
+           Split(text.substr(0, text.size() - (breaks > 0 ? 1 : 0)), '\n')) {
         out += '\n';
         if (!line.empty()) out.append(static_cast<size_t>(mine), ' ');
         out += line;

@@ -16,8 +16,7 @@ namespace bulwark::admission {
 // A tree whose maps are either Go structs (fields in their order) or Go maps (keys sorted).
 struct GoNode {
   // Leaves and maps of data.
-  explicit GoNode(Value of, bool float_numbers = false)
-      : value(of), floats(float_numbers) {}
+  explicit GoNode(Value of, bool float_numbers = false) : value(of), floats(float_numbers) {}
   static GoNode Struct() {
     GoNode out{Value()};
     out.kind = Kind::kStruct;

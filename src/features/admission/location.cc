@@ -18,8 +18,8 @@ struct Token {
   Kind kind = Kind::kEnd;
   std::string text;
   std::string ToString() const {
-    constexpr std::string_view kNames[] = {"ERROR",    "EOF",      "IDENT",     "INT",  "LBRACKET",
-                                           "RBRACKET", "SEPARATOR", "GLOB", "COLON"};
+    constexpr std::string_view kNames[] = {"ERROR",    "EOF",       "IDENT", "INT",  "LBRACKET",
+                                           "RBRACKET", "SEPARATOR", "GLOB",  "COLON"};
     return fmt::format("{}: {}", kNames[static_cast<int>(kind)], GoQuote(text));
   }
 };
@@ -46,19 +46,13 @@ class Scanner {
     CodePoint point = DecodeUtf8(text_, at_);
     at_ += point.length;
     switch (c) {
-      case '.':
-        return {Kind::kDot, "."};
-      case '[':
-        return {Kind::kOpen, "["};
-      case ']':
-        return {Kind::kClose, "]"};
-      case '*':
-        return {Kind::kStar, "*"};
-      case ':':
-        return {Kind::kColon, ":"};
+      case '.': return {Kind::kDot, "."};
+      case '[': return {Kind::kOpen, "["};
+      case ']': return {Kind::kClose, "]"};
+      case '*': return {Kind::kStar, "*"};
+      case ':': return {Kind::kColon, ":"};
       case '"':
-      case '\'':
-        return Quoted(c);
+      case '\'': return Quoted(c);
       default: {
         Token token{Kind::kError, ""};
         AppendUtf8(token.text, point.value);
@@ -182,12 +176,9 @@ std::string Quote(std::string_view text) {
 
 Value LocationNode::KeyValue() const {
   switch (key) {
-    case Key::kText:
-      return Value::String(text);
-    case Key::kInteger:
-      return Value::Int(integer);
-    case Key::kNone:
-      break;
+    case Key::kText: return Value::String(text);
+    case Key::kInteger: return Value::Int(integer);
+    case Key::kNone: break;
   }
   return Value();
 }
@@ -217,8 +208,8 @@ bool Location::HasPrefix(const Location& prefix) const {
 
 Result<Location> ParseLocation(std::string_view text) { return Parser(text).Parse(); }
 
-Result<PathTester> PathTester::Create(
-    const Location& location, std::span<const std::pair<Location, PathCondition>> tests) {
+Result<PathTester> PathTester::Create(const Location& location,
+                                      std::span<const std::pair<Location, PathCondition>> tests) {
   PathTester out;
   for (const auto& [path, condition] : tests) {
     if (!location.HasPrefix(path)) {

@@ -62,9 +62,8 @@ bool AlphaNumeric(char c) { return IsAsciiLetter(c) || IsAsciiDigit(c); }
 bool LabelText(std::string_view text) {
   if (text.empty()) return true;
   if (!AlphaNumeric(text.front()) || !AlphaNumeric(text.back())) return false;
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return AlphaNumeric(c) || c == '-' || c == '_' || c == '.';
-  });
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return AlphaNumeric(c) || c == '-' || c == '_' || c == '.'; });
 }
 
 bool DnsSubdomain(std::string_view text) {
@@ -152,13 +151,15 @@ Result<LabelSelector> LabelSelector::Read(const Value& selector) {
         fail("values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty");
       }
     } else if (!values.empty()) {
-      fail(fmt::format("values: Invalid value: [{}]: values set must be empty for exists and does "
-                       "not exist",
-                       fmt::join(values, " ")));
+      fail(
+          fmt::format("values: Invalid value: [{}]: values set must be empty for exists and does "
+                      "not exist",
+                      fmt::join(values, " ")));
     }
     for (size_t i = 0; i < values.size(); ++i) {
       if (std::string wrong = ValidateLabelValue(values[i]); !wrong.empty()) {
-        fail(fmt::format("values[{}][{}]: Invalid value: {}: {}", i, key, GoQuote(values[i]), wrong));
+        fail(fmt::format("values[{}][{}]: Invalid value: {}: {}", i, key, GoQuote(values[i]),
+                         wrong));
       }
     }
     out.requirements_.push_back({key, op, std::move(values)});
@@ -181,10 +182,11 @@ Result<LabelSelector> LabelSelector::Read(const Value& selector) {
   for (const Value& expression : expressions.items()) {
     constexpr std::string_view kAt = "LabelSelector.matchExpressions";
     if (!expression.IsMap()) return WrongType(kAt, expression, "v1.LabelSelectorRequirement");
-    std::string_view key = BW_TRY(ReadText(expression, "LabelSelectorRequirement.matchExpressions.key"));
-    std::string_view op = BW_TRY(ReadText(expression,
-                                          "LabelSelectorRequirement.matchExpressions.operator",
-                                          "v1.LabelSelectorOperator"));
+    std::string_view key =
+        BW_TRY(ReadText(expression, "LabelSelectorRequirement.matchExpressions.key"));
+    std::string_view op =
+        BW_TRY(ReadText(expression, "LabelSelectorRequirement.matchExpressions.operator",
+                        "v1.LabelSelectorOperator"));
     std::vector<std::string_view> values =
         BW_TRY(ReadTexts(expression, "LabelSelectorRequirement.matchExpressions.values"));
     if (op == "In") {
@@ -210,14 +212,10 @@ Result<bool> LabelSelector::Matches(const Value& labels) const {
     // should not hide the others.
     bool has = found != nullptr && found->IsString();
     switch (r.op) {
-      case Operator::kIn:
-        return has && Has(r.values, found->AsString());
-      case Operator::kNotIn:
-        return !has || !Has(r.values, found->AsString());
-      case Operator::kExists:
-        return has;
-      case Operator::kDoesNotExist:
-        return !has;
+      case Operator::kIn: return has && Has(r.values, found->AsString());
+      case Operator::kNotIn: return !has || !Has(r.values, found->AsString());
+      case Operator::kExists: return has;
+      case Operator::kDoesNotExist: return !has;
     }
     return false;
   });
@@ -243,9 +241,10 @@ std::vector<std::string> LabelSelector::Problems(const Value& selector, std::str
       }
     } else if (op == "Exists" || op == "DoesNotExist") {
       if (!values.empty()) {
-        out.push_back(fmt::format("{}{}.values: Forbidden: may not be specified when `operator` is "
-                                  "'Exists' or 'DoesNotExist'",
-                                  path, at));
+        out.push_back(
+            fmt::format("{}{}.values: Forbidden: may not be specified when `operator` is "
+                        "'Exists' or 'DoesNotExist'",
+                        path, at));
       }
     } else {
       invalid(at + ".operator", op, "not a valid selector operator");
@@ -315,8 +314,10 @@ Result<Match> Match::ReadMap(const Value& spec) {
   }
   for (const Value& entry : kinds.items()) {
     if (!entry.IsMap()) return WrongType("Match.kinds", entry, "match.Kinds");
-    out.kinds_.push_back({BW_TRY(ReadTexts(entry, "Kinds.kinds.apiGroups")),
-                          BW_TRY(ReadTexts(entry, "Kinds.kinds.kinds"))});
+    out.kinds_.push_back({
+      BW_TRY(ReadTexts(entry, "Kinds.kinds.apiGroups"))
+      , BW_TRY(ReadTexts(entry, "Kinds.kinds.kinds"))
+    });
   }
   out.scope_ = BW_TRY(ReadText(spec, "Match.scope", "v1.ResourceScope"));
   out.source_ = BW_TRY(ReadText(spec, "Match.source"));
@@ -379,8 +380,7 @@ Result<bool> Match::Matches(const Matchable& target) const {
       ns = object.ns;
     }
     auto named = [&](const Wildcard& w) { return w.Matches(*ns); };
-    if (ns && !namespaces_.empty() &&
-        std::none_of(namespaces_.begin(), namespaces_.end(), named)) {
+    if (ns && !namespaces_.empty() && std::none_of(namespaces_.begin(), namespaces_.end(), named)) {
       return false;
     }
     if (ns && std::any_of(excluded_.begin(), excluded_.end(), named)) return false;
@@ -427,9 +427,7 @@ Result<bool> Match::Matches(const Matchable& target) const {
 
 // --- ApplyTo -------------------------------------------------------------------------------------
 
-std::string Gvk::ToString() const {
-  return fmt::format("{}/{}, Kind={}", group, version, kind);
-}
+std::string Gvk::ToString() const { return fmt::format("{}/{}, Kind={}", group, version, kind); }
 
 Result<std::vector<ApplyTo>> ApplyTo::Read(const Value& list) {
   std::vector<ApplyTo> out;
@@ -441,8 +439,12 @@ Result<std::vector<ApplyTo>> ApplyTo::Read(const Value& list) {
       std::vector<std::string_view> views = BW_TRY(ReadTexts(entry, field));
       return std::vector<std::string>(views.begin(), views.end());
     };
-    out.push_back({BW_TRY(texts("groups")), BW_TRY(texts("versions")), BW_TRY(texts("kinds")),
-                   BW_TRY(texts("operations"))});
+    out.push_back({
+      BW_TRY(texts("groups"))
+      , BW_TRY(texts("versions"))
+      , BW_TRY(texts("kinds"))
+      , BW_TRY(texts("operations"))
+    });
   }
   return out;
 }
@@ -487,9 +489,8 @@ std::vector<Gvk> ApplyTo::Flatten() const {
 
 bool AppliesTo(std::span<const ApplyTo> entries, std::string_view group, std::string_view version,
                std::string_view kind) {
-  return std::any_of(entries.begin(), entries.end(), [&](const ApplyTo& entry) {
-    return entry.Matches(group, version, kind);
-  });
+  return std::any_of(entries.begin(), entries.end(),
+                     [&](const ApplyTo& entry) { return entry.Matches(group, version, kind); });
 }
 
 bool AppliesTo(std::span<const ApplyTo> entries, const ObjectView& object,
@@ -507,8 +508,8 @@ Result<> ValidateOperations(std::span<const ApplyTo> entries) {
     for (size_t j = 0; j < operations.size(); ++j) {
       const std::string& operation = operations[j];
       if (Has(std::span(operations).first(j), operation)) {
-        wrong.push_back(fmt::format("duplicate operation {} in applyTo[{}].operations",
-                                    GoQuote(operation), i));
+        wrong.push_back(
+            fmt::format("duplicate operation {} in applyTo[{}].operations", GoQuote(operation), i));
       }
       if (operation != kStar && !Has(kMutated, operation)) {
         wrong.push_back(fmt::format(

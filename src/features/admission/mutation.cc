@@ -64,12 +64,9 @@ Result<Value> Resolve(const ExternalDataPlaceholder& placeholder, const Answers&
     }
   }
   switch (placeholder.policy()) {
-    case Policy::kIgnore:
-      return Value::String(placeholder.key());
-    case Policy::kUseDefault:
-      return Value::String(placeholder.default_value());
-    case Policy::kFail:
-      break;
+    case Policy::kIgnore: return Value::String(placeholder.key());
+    case Policy::kUseDefault: return Value::String(placeholder.default_value());
+    case Policy::kFail: break;
   }
   return Error(Code::kUnavailable, "gate.external_data", std::move(error));
 }

@@ -6,12 +6,9 @@ namespace bulwark::admission {
 
 MutationSchema::Type MutationSchema::TypeOf(TerminalType type) {
   switch (type) {
-    case TerminalType::kSet:
-      return Type::kSet;
-    case TerminalType::kString:
-      return Type::kString;
-    case TerminalType::kUnknown:
-      break;
+    case TerminalType::kSet: return Type::kSet;
+    case TerminalType::kString: return Type::kString;
+    case TerminalType::kUnknown: break;
   }
   return Type::kUnknown;
 }
@@ -129,9 +126,9 @@ MutationSchema::Ids MutationSchema::ConflictsOf(const MutatorId& id) const {
 Error ConflictError(const MutationSchema::Ids& ids) {
   std::set<std::string> texts;
   for (const MutatorId& id : ids) texts.insert(id.ToString());
-  return Error(Code::kExists, "gate.conflict",
-               fmt::format("the following mutators have conflicting schemas: [{}]",
-                           fmt::join(texts, ",")));
+  return Error(
+      Code::kExists, "gate.conflict",
+      fmt::format("the following mutators have conflicting schemas: [{}]", fmt::join(texts, ",")));
 }
 
 }  // namespace bulwark::admission

@@ -15,7 +15,9 @@ namespace {
 constexpr std::string_view kGroup = "mutations.gatekeeper.sh";
 constexpr std::string_view kKinds[] = {"Assign", "AssignMetadata", "AssignImage", "ModifySet"};
 
-Error Wrong(std::string message) { return Error(Code::kInvalid, "gate.mutator", std::move(message)); }
+Error Wrong(std::string message) {
+  return Error(Code::kInvalid, "gate.mutator", std::move(message));
+}
 
 Result<std::string_view> ReadText(const Value& map, std::string_view field) {
   const Value* found = map.Find(field);
@@ -124,12 +126,8 @@ Result<std::unique_ptr<const Mutator>> Mutator::Read(const Value& object) {
       BW_TRY(out->ReadAssign(assign));
       break;
     }
-    case Kind::kAssignImage:
-      BW_TRY(out->ReadImage(parameters));
-      break;
-    case Kind::kModifySet:
-      BW_TRY(out->ReadSet(parameters));
-      break;
+    case Kind::kAssignImage: BW_TRY(out->ReadImage(parameters)); break;
+    case Kind::kModifySet: BW_TRY(out->ReadSet(parameters)); break;
   }
   const std::string& name = out->id_.name;
   if (out->kind_ == Kind::kAssignMetadata) {
@@ -240,12 +238,14 @@ Result<> Mutator::ReadAssign(const Value& assign) {
   int given = static_cast<int>(has_value) + static_cast<int>(from.IsMap()) +
               static_cast<int>(external.IsMap());
   if (given == 0) {
-    return Wrong("assign must set one of `externalData`, `value` or `fromMetadata`: invalid assign "
-                 "field");
+    return Wrong(
+        "assign must set one of `externalData`, `value` or `fromMetadata`: invalid assign "
+        "field");
   }
   if (given > 1) {
-    return Wrong("assign must only set one of `externalData`, `value` or `fromMetadata`: invalid "
-                 "assign field");
+    return Wrong(
+        "assign must only set one of `externalData`, `value` or `fromMetadata`: invalid "
+        "assign field");
   }
   if (from.IsMap()) {
     source_ = Source::kFromMetadata;
@@ -272,13 +272,13 @@ Result<> Mutator::ReadAssign(const Value& assign) {
 
   if (kind_ == Kind::kAssignMetadata) {
     if (source_ == Source::kExternal && external_.data_source != "Username") {
-      return Wrong(fmt::format("only username data source is supported for assignmetadata {}",
-                               id_.name));
+      return Wrong(
+          fmt::format("only username data source is supported for assignmetadata {}", id_.name));
     }
     if (has_value && !value_.IsString()) {
-      return Wrong(fmt::format(
-          "spec.parameters.assign.value field must be a string for AssignMetadata {}",
-          GoQuote(id_.name)));
+      return Wrong(
+          fmt::format("spec.parameters.assign.value field must be a string for AssignMetadata {}",
+                      GoQuote(id_.name)));
     }
     return Ok{};
   }
@@ -294,9 +294,9 @@ Result<> Mutator::ReadAssign(const Value& assign) {
                              GoText(value_)));
   }
   if (!SameKey(last.KeyValue(), value_[last.name])) {
-    return Wrong(fmt::format(
-        "adding object to list with different key {}: list key {}, object key {}", last.name,
-        GoText(last.KeyValue()), GoText(value_[last.name])));
+    return Wrong(
+        fmt::format("adding object to list with different key {}: list key {}, object key {}",
+                    last.name, GoText(last.KeyValue()), GoText(value_[last.name])));
   }
   return Ok{};
 }
@@ -427,14 +427,13 @@ class Mutator::Walk {
     }
     if (node.glob) return Wrong("last path entry can not be globbed");
     if (!value_.IsMap()) {
-      return Wrong(fmt::format("assign.value for keyed list is not an object: {}",
-                               GoText(value_)));
+      return Wrong(fmt::format("assign.value for keyed list is not an object: {}", GoText(value_)));
     }
     std::vector<Value> items(current.items().begin(), current.items().end());
     for (Value& item : items) {
       if (!item.IsMap()) {
-        return Wrong(fmt::format("cast error, unable to case {} to map[string]interface{{}}",
-                                 GoType(item)));
+        return Wrong(
+            fmt::format("cast error, unable to case {} to map[string]interface{{}}", GoType(item)));
       }
       const Value* key = item.Find(node.name);
       if (key == nullptr || !SameKey(*key, node.KeyValue())) continue;
@@ -470,13 +469,11 @@ class Mutator::Walk {
               "expected value at AssignImage location to be a string, got {} of type {}",
               GoText(*old), GoType(*old)));
         }
-        std::string image =
-            MutateImage(mutator_.domain_, mutator_.path_, mutator_.tag_,
-                        old != nullptr ? old->AsString() : std::string_view());
+        std::string image = MutateImage(mutator_.domain_, mutator_.path_, mutator_.tag_,
+                                        old != nullptr ? old->AsString() : std::string_view());
         return Changed(WithEntry(map, key, Value::String(arena_, image), arena_));
       }
-      case Source::kSet:
-        return SetSet(map, key, old);
+      case Source::kSet: return SetSet(map, key, old);
       case Source::kExternal: {
         std::string_view at = static_cast<const ExternalDataPlaceholder*>(value_.AsOpaque())->key();
         if (old != nullptr) {
@@ -495,15 +492,13 @@ class Mutator::Walk {
             external.provider, external.policy, external.default_value, arena_.Copy(at));
         return Changed(WithEntry(map, key, Value::FromOpaque(placeholder), arena_));
       }
-      default:
-        return Changed(WithEntry(map, key, value_, arena_));
+      default: return Changed(WithEntry(map, key, value_, arena_));
     }
   }
 
   Result<Changed> SetSet(const Value& map, std::string_view key, const Value* old) {
     if (mutator_.operation_ != "merge" && mutator_.operation_ != "prune") {
-      return Wrong(
-          fmt::format("unrecognized operation for modifyset: {}", mutator_.operation_));
+      return Wrong(fmt::format("unrecognized operation for modifyset: {}", mutator_.operation_));
     }
     if (old == nullptr) {
       if (mutator_.prune_) return Changed(map);
@@ -538,8 +533,8 @@ class Mutator::Walk {
 Result<std::optional<Value>> Mutator::Mutate(const Mutable& target, Arena& arena) const {
   Value value = value_;
   if (source_ == Source::kFromMetadata) {
-    value = Value::String(
-        target.object["metadata"].StringAt(field_ == "name" ? "name" : "namespace"));
+    value =
+        Value::String(target.object["metadata"].StringAt(field_ == "name" ? "name" : "namespace"));
   } else if (source_ == Source::kExternal) {
     std::string_view key = external_.data_source == "Username" ? target.username : "";
     value = Value::FromOpaque(arena.New<ExternalDataPlaceholder>(
@@ -570,8 +565,7 @@ const RE2& DomainPattern() {
   return *pattern;
 }
 const RE2& PathPattern() {
-  static const RE2* const pattern =
-      new RE2(R"([a-z0-9]+(?:(?:(?:[._/]|__|[-]*)[a-z0-9]+)+)?)");
+  static const RE2* const pattern = new RE2(R"([a-z0-9]+(?:(?:(?:[._/]|__|[-]*)[a-z0-9]+)+)?)");
   return *pattern;
 }
 const RE2& TagPattern() {

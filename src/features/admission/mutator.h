@@ -92,7 +92,9 @@ class Mutator {
   bool has_schema() const { return kind_ != Kind::kAssignMetadata; }
   TerminalType terminal_type() const;
   // Whether no other mutator may go beyond its location.
-  bool must_terminate() const { return kind_ == Kind::kAssignImage || source_ == Source::kExternal; }
+  bool must_terminate() const {
+    return kind_ == Kind::kAssignImage || source_ == Source::kExternal;
+  }
   const std::vector<Binding>& bindings() const { return bindings_; }
   // "Assign//name:1", kind, namespace, name and generation.
   std::string ToString() const;
@@ -122,13 +124,13 @@ class Mutator {
   Location location_;
   PathTester tester_;
   std::vector<Binding> bindings_;
-  Value value_;                               // Assign
-  std::string_view field_;                    // fromMetadata
-  External external_;                         // externalData
-  std::string_view domain_, path_, tag_;      // AssignImage
-  bool prune_ = false;                        // ModifySet
-  std::string_view operation_;                // ModifySet's, as it is written
-  std::span<const Value> values_;             // ModifySet
+  Value value_;                           // Assign
+  std::string_view field_;                // fromMetadata
+  External external_;                     // externalData
+  std::string_view domain_, path_, tag_;  // AssignImage
+  bool prune_ = false;                    // ModifySet
+  std::string_view operation_;            // ModifySet's, as it is written
+  std::span<const Value> values_;         // ModifySet
 };
 
 // An image reference with the given parts in place of its own (AssignImage).

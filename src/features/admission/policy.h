@@ -26,8 +26,8 @@ namespace bulwark::admission {
 // One thing that is wrong with what is reviewed.
 struct Finding {
   const Constraint* constraint = nullptr;
-  std::string_view message;   // in the arena
-  bool has_details = false;   // Rego's answers have details, {} where there are none
+  std::string_view message;  // in the arena
+  bool has_details = false;  // Rego's answers have details, {} where there are none
   Value details;
 };
 
@@ -56,8 +56,8 @@ struct PolicyOptions {
   bool trace = false;  // JudgeContext::trace is going to be asked for
 };
 
-// Errors: gate.template.cel, what the source's own rules forbid. Expressions that do not compile are
-// told of by every review instead, as an API server does.
+// Errors: gate.template.cel, what the source's own rules forbid. Expressions that do not compile
+// are told of by every review instead, as an API server does.
 Result<std::unique_ptr<const Policy>> CompileCel(const ConstraintTemplate& of,
                                                  const PolicyOptions& options);
 // Errors: gate.template.rego, with the texts of the framework and of OPA.

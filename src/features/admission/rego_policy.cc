@@ -108,9 +108,9 @@ Result<> CheckData(const rego::Module& module, std::string_view path) {
   });
   for (const rego::Rule* rule : module.rules) walk.Rule(*rule);
   if (found.wrong.empty()) return Ok{};
-  return BadTemplate(fmt::format(
-      "invalid data references: check refs failed on module {{{}}}: errors ({}):\n{}\n", path,
-      found.wrong.size(), fmt::join(found.wrong, "\n")));
+  return BadTemplate(
+      fmt::format("invalid data references: check refs failed on module {{{}}}: errors ({}):\n{}\n",
+                  path, found.wrong.size(), fmt::join(found.wrong, "\n")));
 }
 
 Result<> CheckImports(const rego::Module& module) {
@@ -121,8 +121,7 @@ Result<> CheckImports(const rego::Module& module) {
     std::string_view head = is_ref ? PartOf(ref[0]) : path.name;
     std::string text = rego::ToText(path);
     if (head == "input") {
-      return BadTemplate(
-          fmt::format("invalid import: cannot import input: {}", GoQuote(text)));
+      return BadTemplate(fmt::format("invalid import: cannot import input: {}", GoQuote(text)));
     }
     if (is_ref && BeginsWith(ref, {"data", "lib"})) continue;
     if (head == "future") continue;
@@ -161,9 +160,10 @@ Result<Texts> ReadTexts(const Value& source) {
   Texts out;
   auto accessor = [](std::string_view field, const Value& found, std::string_view expected,
                      std::string_view what) {
-    return Bad(fmt::format(".{} accessor error: {} is of the type {}, expected {}: while "
-                           "extracting Rego {}",
-                           field, GoText(found), GoType(found), expected, what));
+    return Bad(
+        fmt::format(".{} accessor error: {} is of the type {}, expected {}: while "
+                    "extracting Rego {}",
+                    field, GoText(found), GoType(found), expected, what));
   };
   const Value* rego_text = source.Find("rego");
   if (rego_text == nullptr) return Bad("rego source missing required field: rego");
@@ -218,8 +218,7 @@ Result<std::vector<std::unique_ptr<rego::Module>>> ReadModules(const Texts& text
     for (const rego::Term* part : package) {
       text += fmt::format("{}{}", text.empty() ? "" : ".", PartOf(part));
     }
-    return BadTemplate(
-        fmt::format("invalid lib prefix: path {} not found in lib prefixes", text));
+    return BadTemplate(fmt::format("invalid lib prefix: path {} not found in lib prefixes", text));
   }
   paths.emplace_back(kEntry);
   out.push_back(*std::move(entry));

@@ -35,10 +35,9 @@ Value EmptyGvr(Arena& arena) {
       .Finish();
 }
 
-constexpr std::string_view kOptionalFields[] = {"subResource",        "requestKind",
-                                                "requestResource",    "requestSubResource",
-                                                "name",               "namespace",
-                                                "dryRun"};
+constexpr std::string_view kOptionalFields[] = {
+    "subResource", "requestKind", "requestResource", "requestSubResource",
+    "name",        "namespace",   "dryRun"};
 
 bool IsZero(const Value& value) { return value.IsNull() || (value.IsString() && value.empty()); }
 
@@ -103,8 +102,7 @@ Review Finish(const Value& request, Value object, Value old_object, const Namesp
 }  // namespace
 
 Result<Review> Review::OfObject(const Value& object, const NamespaceView* ns,
-                                std::string_view source, std::string_view operation,
-                                Arena& arena) {
+                                std::string_view source, std::string_view operation, Arena& arena) {
   ObjectView view(object);
   MapBuilder request(arena, 4);
   request.Add("kind", GvkOf(view.group, view.version, view.kind, arena));
@@ -144,11 +142,22 @@ void Unknown(const Value& value, std::span<const std::string_view> known, std::s
 
 Result<Value> RequestOf(const Value& review) {
   constexpr std::string_view kReview[] = {"apiVersion", "kind", "request", "response"};
-  constexpr std::string_view kRequest[] = {
-      "uid",       "kind",      "resource", "subResource", "requestKind", "requestResource",
-      "requestSubResource", "name", "namespace", "operation", "userInfo", "object",
-      "oldObject", "dryRun",    "options"};
-  constexpr std::string_view kResponse[] = {"uid",   "allowed",          "status",  "patch",
+  constexpr std::string_view kRequest[] = {"uid",
+                                           "kind",
+                                           "resource",
+                                           "subResource",
+                                           "requestKind",
+                                           "requestResource",
+                                           "requestSubResource",
+                                           "name",
+                                           "namespace",
+                                           "operation",
+                                           "userInfo",
+                                           "object",
+                                           "oldObject",
+                                           "dryRun",
+                                           "options"};
+  constexpr std::string_view kResponse[] = {"uid",       "allowed",          "status",  "patch",
                                             "patchType", "auditAnnotations", "warnings"};
   const Value request = review["request"];
   std::vector<std::string> unknown;
@@ -172,15 +181,15 @@ Result<Value> RequestOf(const Value& review) {
   if (!request.IsMap()) {
     return invalid(fmt::format("cannot restore struct from: {}", GoType(request)));
   }
-  for (std::string_view field : {"uid", "subResource", "requestSubResource", "name", "namespace",
-                                 "operation"}) {
+  for (std::string_view field :
+       {"uid", "subResource", "requestSubResource", "name", "namespace", "operation"}) {
     const Value* found = request.Find(field);
     if (found != nullptr && !found->IsString() && !found->IsNull()) {
       return invalid(fmt::format("cannot convert {} to string", GoType(*found)));
     }
   }
-  for (std::string_view field : {"kind", "resource", "requestKind", "requestResource",
-                                 "userInfo"}) {
+  for (std::string_view field :
+       {"kind", "resource", "requestKind", "requestResource", "userInfo"}) {
     const Value* found = request.Find(field);
     if (found != nullptr && !found->IsMap() && !found->IsNull()) {
       return invalid(fmt::format("cannot restore struct from: {}", GoType(*found)));
@@ -195,10 +204,11 @@ Result<Value> RequestOf(const Value& review) {
   for (const Value& value : {object, old_object}) {
     if (value.IsNull()) continue;
     if (!value.IsMap() || value.StringAt("kind").empty()) {
-      return Error(Code::kInvalid, "gate.review.unmarshal",
-                   fmt::format("object or oldObject cannot be unmarshalled: Object 'Kind' is missing "
-                               "in '{}'",
-                               ToJson(value, {.sort_keys = true})));
+      return Error(
+          Code::kInvalid, "gate.review.unmarshal",
+          fmt::format("object or oldObject cannot be unmarshalled: Object 'Kind' is missing "
+                      "in '{}'",
+                      ToJson(value, {.sort_keys = true})));
     }
   }
   return request;

@@ -21,10 +21,10 @@ struct Review {
   // The same for CEL: its variable `request`, without the objects; what a request may leave out is
   // left out.
   Value cel_request;
-  Value object, old_object;  // as Rego sees them: on DELETE, object is the old one
+  Value object, old_object;   // as Rego sees them: on DELETE, object is the old one
   ObjectView view, old_view;  // value is nullptr where there is none
-  std::string_view ns;         // the request's
-  std::string_view source;     // Original, Generated
+  std::string_view ns;        // the request's
+  std::string_view source;    // Original, Generated
   const NamespaceView* ns_object = nullptr;
   bool is_delete = false;
 
@@ -38,8 +38,8 @@ struct Review {
 
 // Whether an object is an AdmissionReview of any version.
 bool IsAdmissionReview(const ObjectView& object);
-// The request of an AdmissionReview, checked as `gator verify` does: no unknown fields, an object or
-// an old one, both of a kind. Ids: gate.review.invalid, .missing, .no_object, .unmarshal.
+// The request of an AdmissionReview, checked as `gator verify` does: no unknown fields, an object
+// or an old one, both of a kind. Ids: gate.review.invalid, .missing, .no_object, .unmarshal.
 Result<Value> RequestOf(const Value& admission_review);
 
 }  // namespace bulwark::admission

@@ -18,13 +18,13 @@ namespace bulwark::admission {
 
 namespace {
 
-constexpr rego::ArchiveLimits kLayer{.max_file_bytes = size_t{64} << 20,
-                                     .max_total_bytes = size_t{256} << 20,
-                                     .max_files = 100'000};
+constexpr rego::ArchiveLimits kLayer{
+    .max_file_bytes = size_t{64} << 20, .max_total_bytes = size_t{256} << 20, .max_files = 100'000};
 
 bool Allowed(std::string_view path) {
   size_t slash = path.rfind('/'), dot = path.rfind('.');
-  if (dot == std::string_view::npos || (slash != std::string_view::npos && dot < slash)) return false;
+  if (dot == std::string_view::npos || (slash != std::string_view::npos && dot < slash))
+    return false;
   std::string_view extension = path.substr(dot);
   return extension == ".yaml" || extension == ".yml" || extension == ".json";
 }
@@ -42,9 +42,8 @@ Result<Value> ReadBlob(const std::string& layout, std::string_view digest, Arena
                        std::string* raw) {
   auto parts = Cut(digest, ":");
   auto word = [](std::string_view text) {
-    return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-      return IsAsciiLetter(c) || IsAsciiDigit(c);
-    });
+    return !text.empty() && std::all_of(text.begin(), text.end(),
+                                        [](char c) { return IsAsciiLetter(c) || IsAsciiDigit(c); });
   };
   if (!parts || !word(parts->first) || !word(parts->second)) {
     return Make(fmt::format("not a digest: {}", digest));
@@ -77,13 +76,14 @@ Result<> SourceReader::AddText(std::string text, const std::string& source) {
     }
     if (value->IsNull()) continue;
     if (!value->IsMap()) {
-      return Make(fmt::format("reading yaml source: error unmarshaling JSON: while decoding JSON: "
-                              "json: cannot unmarshal {} into Go value of type "
-                              "map[string]interface {{}}",
-                              value->IsArray()    ? "array"
-                              : value->IsString() ? "string"
-                              : value->IsBool()   ? "bool"
-                                                  : "number"));
+      return Make(
+          fmt::format("reading yaml source: error unmarshaling JSON: while decoding JSON: "
+                      "json: cannot unmarshal {} into Go value of type "
+                      "map[string]interface {{}}",
+                      value->IsArray()    ? "array"
+                      : value->IsString() ? "string"
+                      : value->IsBool()   ? "bool"
+                                          : "number"));
     }
     if (!value->empty()) objects_.push_back(*value);
   }
@@ -94,8 +94,8 @@ Result<> SourceReader::AddPath(const std::string& path) {
   std::error_code ec;
   std::filesystem::file_status status = std::filesystem::status(path, ec);
   if (ec || !std::filesystem::exists(status)) {
-    return Make(fmt::format("stat on path {}: stat {}: no such file or directory", GoQuote(path),
-                            path));
+    return Make(
+        fmt::format("stat on path {}: stat {}: no such file or directory", GoQuote(path), path));
   }
   std::vector<std::string> files;
   if (std::filesystem::is_directory(status)) {
@@ -110,8 +110,8 @@ Result<> SourceReader::AddPath(const std::string& path) {
   for (const std::string& file : files) {
     Result<std::string> text = ReadFile(file);
     if (!text) {
-      return Make(fmt::format("opening file {}: open {}: {}", GoQuote(file), file,
-                              Why(text.error())));
+      return Make(
+          fmt::format("opening file {}: open {}: {}", GoQuote(file), file, Why(text.error())));
     }
     if (Result<> added = AddText(*std::move(text), fmt::format("file: {}", GoQuote(file)));
         !added) {
@@ -133,7 +133,8 @@ Result<> SourceReader::AddImage(const std::string& image) {
   Arena scratch;
   std::string text = BW_TRY(ReadFile(layout + "/index.json"));
   Value index = BW_TRY(ParseJson(text, scratch));
-  std::vector<Value> manifests(index["manifests"].items().begin(), index["manifests"].items().end());
+  std::vector<Value> manifests(index["manifests"].items().begin(),
+                               index["manifests"].items().end());
   if (manifests.empty()) return Make(fmt::format("{}: the layout has no manifest", image));
   Value manifest = BW_TRY(ReadBlob(layout, manifests[0].StringAt("digest"), scratch, nullptr));
   for (const Value& layer : manifest["layers"].items()) {
@@ -153,8 +154,8 @@ Result<> SourceReader::AddImage(const std::string& image) {
     for (rego::ArchiveFile& file : files) {
       if (!Allowed(file.path)) continue;
       if (Result<> added = AddText(std::move(file.bytes), source(file.path)); !added) {
-        return Make(fmt::format("reading file {}: {}", GoQuote(file.path),
-                                added.error().message()));
+        return Make(
+            fmt::format("reading file {}: {}", GoQuote(file.path), added.error().message()));
       }
     }
   }
@@ -168,8 +169,8 @@ Sources SourceReader::Finish() {
     size_t end = i + 1 < origins_.size() ? origins_[i + 1].first : objects_.size();
     for (size_t at = origins_[i].first; at < end; ++at) {
       ObjectView view(objects_[at]);
-      auto [found, added] = seen.emplace(
-          fmt::format("{}\n{}\n{}\n{}", view.group, view.kind, view.ns, view.name), i);
+      auto [found, added] =
+          seen.emplace(fmt::format("{}\n{}\n{}\n{}", view.group, view.kind, view.ns, view.name), i);
       if (!added) {
         out.conflicts.push_back(fmt::format("Resource named {} (from {}) is already defined in {}",
                                             GoQuote(view.name), origins_[i].source,

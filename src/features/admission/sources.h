@@ -16,7 +16,8 @@ namespace bulwark::admission {
 
 struct Sources {
   std::vector<Value> objects;
-  // Of objects of the same name: "Resource named "x" (from file: "b.yaml") is already defined in …".
+  // Of objects of the same name: "Resource named "x" (from file: "b.yaml") is already defined in
+  // …".
   std::vector<std::string> conflicts;
 };
 
@@ -27,8 +28,9 @@ class SourceReader {
 
   // A .yaml, .yml or .json file, or a folder of such.
   Result<> AddPath(const std::string& path);
-  // "oci:FOLDER", an OCI image layout (https://github.com/opencontainers/image-spec, image-layout.md)
-  // whose layers are .tar.gz of such files, or such files themselves. Registries are not asked.
+  // "oci:FOLDER", an OCI image layout (https://github.com/opencontainers/image-spec,
+  // image-layout.md) whose layers are .tar.gz of such files, or such files themselves. Registries
+  // are not asked.
   Result<> AddImage(const std::string& image);
   Result<> AddText(std::string text, const std::string& source);
   Sources Finish();

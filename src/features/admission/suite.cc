@@ -136,8 +136,8 @@ class SuiteReader {
       if (!text) return Wrong(path, "Case.tests.cases.inventory", "string");
       out.inventory.push_back(*text);
     }
-    for (const Value& assertion : BW_TRY(
-             List(from, "assertions", "Case.tests.cases.assertions", "[]verify.Assertion"))) {
+    for (const Value& assertion :
+         BW_TRY(List(from, "assertions", "Case.tests.cases.assertions", "[]verify.Assertion"))) {
       if (!assertion.IsMap()) {
         return Wrong(assertion, "Case.tests.cases.assertions", "verify.Assertion");
       }
@@ -229,8 +229,7 @@ Result<std::vector<Suite>> ReadSuites(const FileTree& files, const std::string& 
   if (target.empty()) return Make("gate.suite.target", "target not specified");
   std::vector<std::string> paths;
   switch (files.KindOf(target)) {
-    case FileTree::Kind::kMissing:
-      return files.Missing(target);
+    case FileTree::Kind::kMissing: return files.Missing(target);
     case FileTree::Kind::kFile:
       if (recursive) {
         return Make("gate.suite.target",
@@ -245,9 +244,7 @@ Result<std::vector<Suite>> ReadSuites(const FileTree& files, const std::string& 
       }
       paths.push_back(target);
       break;
-    case FileTree::Kind::kFolder:
-      BW_TRY(Walk(files, target, recursive, paths));
-      break;
+    case FileTree::Kind::kFolder: BW_TRY(Walk(files, target, recursive, paths)); break;
   }
   std::string_view cut = original;
   if (cut.starts_with('/')) cut.remove_prefix(1);
@@ -271,8 +268,7 @@ Result<std::vector<Suite>> ReadSuites(const FileTree& files, const std::string& 
     (*suite)->input_path = original + path.substr(at + cut.size());
     out.push_back(**std::move(suite));
   }
-  std::sort(out.begin(), out.end(),
-            [](const Suite& a, const Suite& b) { return a.path < b.path; });
+  std::sort(out.begin(), out.end(), [](const Suite& a, const Suite& b) { return a.path < b.path; });
   return out;
 }
 
@@ -309,9 +305,8 @@ Result<SuiteFilter> SuiteFilter::Parse(std::string_view text) {
 bool SuiteFilter::MatchesTest(const SuiteTest& test) const {
   if (test_ != nullptr) return RE2::PartialMatch(test.name, *test_);
   if (either_ == nullptr || RE2::PartialMatch(test.name, *either_)) return true;
-  return std::any_of(test.cases.begin(), test.cases.end(), [&](const SuiteCase& c) {
-    return RE2::PartialMatch(c.name, *either_);
-  });
+  return std::any_of(test.cases.begin(), test.cases.end(),
+                     [&](const SuiteCase& c) { return RE2::PartialMatch(c.name, *either_); });
 }
 
 bool SuiteFilter::MatchesCase(std::string_view test, std::string_view name) const {
@@ -329,9 +324,8 @@ Result<> Assertion::Check(const std::vector<std::string>& messages) const {
   if (message && !messages.empty()) {
     regex.emplace(*message, re2::RE2::Quiet);
     if (!regex->ok()) {
-      return Make("gate.suite.regex",
-                  fmt::format("message contains invalid regular expression: {}",
-                              GoRegexError(*regex)));
+      return Make("gate.suite.regex", fmt::format("message contains invalid regular expression: {}",
+                                                  GoRegexError(*regex)));
     }
     matching = std::count_if(messages.begin(), messages.end(), [&](const std::string& text) {
       return RE2::PartialMatch(text, *regex);
@@ -375,7 +369,8 @@ Result<std::vector<Value>> ReadSuiteObjects(std::string_view text, Arena& arena)
     if (clean.empty() || Trim(clean) == "---") continue;
     YamlOptions options = kYaml;
     Result<Value> value = ParseYaml(clean, arena, options);
-    if (!value) return Make("gate.suite.yaml", fmt::format("invalid yaml: {}", YamlMessage(value.error())));
+    if (!value)
+      return Make("gate.suite.yaml", fmt::format("invalid yaml: {}", YamlMessage(value.error())));
     if (!value->IsMap()) {
       return Make("gate.suite.yaml",
                   fmt::format("invalid yaml: yaml: unmarshal errors:\n  cannot unmarshal {} into "
@@ -468,11 +463,11 @@ class TestRun {
     }
     Result<Value> value = ParseYaml(first, arena_, kYaml);
     if (!value || (!value->IsMap() && !value->IsNull())) {
-      return Make("gate.suite.yaml",
-                  fmt::format("{}: parsing {} from {}: {}", doing,
-                              what == "Constraint" ? "Constraint" : "ConstraintTemplate YAML",
-                              GoQuote(full),
-                              value ? "yaml: not an object" : YamlMessage(value.error())));
+      return Make(
+          "gate.suite.yaml",
+          fmt::format("{}: parsing {} from {}: {}", doing,
+                      what == "Constraint" ? "Constraint" : "ConstraintTemplate YAML",
+                      GoQuote(full), value ? "yaml: not an object" : YamlMessage(value.error())));
     }
     return value->IsNull() ? Value::EmptyMap() : *value;
   }
@@ -507,10 +502,10 @@ class TestRun {
     }
     auto objects = ReadSuiteObjects(*text, arena_);
     if (!objects) return Wrap(fmt::format("reading {}", GoQuote(full)), objects.error());
-    bool all = !objects->empty() &&
-               std::all_of(objects->begin(), objects->end(), [](const Value& object) {
-                 return ExpansionTemplate::Is(ObjectView(object));
-               });
+    bool all =
+        !objects->empty() && std::all_of(objects->begin(), objects->end(), [](const Value& object) {
+          return ExpansionTemplate::Is(ObjectView(object));
+        });
     if (!all) {
       return Make("gate.suite", fmt::format("not an Expansion Template: {}", GoQuote(full)));
     }
@@ -549,10 +544,9 @@ class TestRun {
         Result<> added = client_->AddData(object);
         if (added) continue;
         ObjectView view(object);
-        return Wrap(
-            fmt::format("unable to add object to data.inventory: {} {}/{}", GvkOf(view), view.ns,
-                        view.name),
-            added.error());
+        return Wrap(fmt::format("unable to add object to data.inventory: {} {}/{}", GvkOf(view),
+                                view.ns, view.name),
+                    added.error());
       }
     }
     client_->Freeze();
@@ -587,11 +581,10 @@ class TestRun {
       Response response = BW_TRY(client_->Judge(*review, options, arena));
       for (Violation& violation : response.violations) {
         bool other = resultant != nullptr && !resultant->enforcement_action.empty();
-        found.emplace_back(other ? std::string(resultant->enforcement_action)
-                                 : violation.enforcement_action,
-                           resultant == nullptr ? std::move(violation.message)
-                                                : ImpliedMessage(resultant->template_name,
-                                                                 violation.message));
+        found.emplace_back(
+            other ? std::string(resultant->enforcement_action) : violation.enforcement_action,
+            resultant == nullptr ? std::move(violation.message)
+                                 : ImpliedMessage(resultant->template_name, violation.message));
       }
       return Ok{};
     };
@@ -603,8 +596,8 @@ class TestRun {
     ObjectView view(object);
     if (IsAdmissionReview(view)) {
       Value request = BW_TRY(RequestOf(object));
-      BW_TRY(judge(admission::Review::OfRequest(request, nullptr, kSourceOriginal, arena),
-                   nullptr));
+      BW_TRY(
+          judge(admission::Review::OfRequest(request, nullptr, kSourceOriginal, arena), nullptr));
       finish();
       return Ok{};
     }
@@ -620,13 +613,14 @@ class TestRun {
         return Wrap(fmt::format("expanding resource {}", view.name), expanded.error());
       }
       for (const Resultant& resultant : expanded->resultants) {
-        judged = judge(admission::Review::OfObject(resultant.object, nullptr, kSourceGenerated, "",
-                                                   arena),
-                       &resultant);
+        judged = judge(
+            admission::Review::OfObject(resultant.object, nullptr, kSourceGenerated, "", arena),
+            &resultant);
         if (!judged) {
           ObjectView of(resultant.object);
-          return Wrap(fmt::format("reviewing expanded resource {} {}/{}", GvkOf(of), of.ns, of.name),
-                      judged.error());
+          return Wrap(
+              fmt::format("reviewing expanded resource {} {}/{}", GvkOf(of), of.ns, of.name),
+              judged.error());
         }
       }
     }

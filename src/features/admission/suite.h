@@ -1,7 +1,7 @@
 #pragma once
 
-// What `gator verify` does (gatekeeper v3.23, pkg/gator/verify): suites of tests, each a template, a
-// constraint and cases of objects with what is expected of them.
+// What `gator verify` does (gatekeeper v3.23, pkg/gator/verify): suites of tests, each a template,
+// a constraint and cases of objects with what is expected of them.
 //
 //   kind: Suite                         apiVersion: test.gatekeeper.sh/v1alpha1
 //   tests:
@@ -77,11 +77,11 @@ struct Suite {
   bool skip = false;
 };
 
-// A YAML document as gator's Go library reads it: yes, no, on and off are texts. nullopt if it is no
-// suite. Errors: gate.suite.yaml.
+// A YAML document as gator's Go library reads it: yes, no, on and off are texts. nullopt if it is
+// no suite. Errors: gate.suite.yaml.
 Result<std::optional<Suite>> ReadSuite(std::string_view text);
-// The suites at `target`: a file, a folder, or (recursive) all below it; `original` is what the user
-// wrote for it. By path.
+// The suites at `target`: a file, a folder, or (recursive) all below it; `original` is what the
+// user wrote for it. By path.
 Result<std::vector<Suite>> ReadSuites(const FileTree& files, const std::string& target,
                                       const std::string& original, bool recursive);
 

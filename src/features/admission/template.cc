@@ -61,7 +61,8 @@ std::string_view CheckDns1035(std::string_view text) {
                 return (c >= 'a' && c <= 'z') || IsAsciiDigit(c) || c == '-';
               });
   if (fine) return "";
-  return "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
+  return "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with "
+         "an "
          "alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or "
          "'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 }
@@ -81,8 +82,9 @@ bool DnsSubdomain(std::string_view text) {
 Result<> ReadTarget(const Value& target, ConstraintTemplate& out, Arena& arena) {
   for (const Value& code : BW_TRY(ListAt(target, "code", "spec.targets.code"))) {
     if (!code.IsMap()) return Undecodable("spec.targets.code", "object", code);
-    out.code.push_back({std::string(BW_TRY(TextAt(code, "engine", "spec.targets.code.engine"))),
-                        code["source"]});
+    out.code.push_back({
+      std::string(BW_TRY(TextAt(code, "engine", "spec.targets.code.engine"))), code["source"]
+    });
   }
   for (const Value& operation : BW_TRY(ListAt(target, "operations", "spec.targets.operations"))) {
     if (!operation.IsString()) return Undecodable("spec.targets.operations", "string", operation);
@@ -126,8 +128,7 @@ Result<> ValidateKind(std::string_view kind) {
   check("listKind", list, kMixed);
   if (problems.empty()) return Ok{};
   return Error(Code::kInvalid, "gate.template",
-               problems.size() == 1 ? problems[0]
-                                    : fmt::format("[{}]", fmt::join(problems, ", ")));
+               problems.size() == 1 ? problems[0] : fmt::format("[{}]", fmt::join(problems, ", ")));
 }
 
 bool ConstraintTemplate::Is(const ObjectView& object) {
@@ -140,10 +141,11 @@ Result<> DecodeTemplate(const Value& object) {
     return Error(Code::kInvalid, "gate.template.not", "not a ConstraintTemplate");
   }
   if (view.version != "v1" && view.version != "v1beta1" && view.version != "v1alpha1") {
-    return Error(Code::kInvalid, "gate.template.decode",
-                 fmt::format("no kind \"ConstraintTemplate\" is registered for version {} in scheme "
-                             "\"pkg/runtime/scheme.go:111\"",
-                             GoQuote(view.api_version)));
+    return Error(
+        Code::kInvalid, "gate.template.decode",
+        fmt::format("no kind \"ConstraintTemplate\" is registered for version {} in scheme "
+                    "\"pkg/runtime/scheme.go:111\"",
+                    GoQuote(view.api_version)));
   }
   const Value spec = object["spec"];
   if (!spec.IsMap() && !spec.IsNull()) {
@@ -191,8 +193,8 @@ Result<ConstraintTemplate> ConstraintTemplate::Read(const Value& object, Arena& 
         GoQuote(out.name), GoQuote(AsciiLower(out.kind))));
   }
   if (target != kTarget) {
-    return BadTemplate(fmt::format("target {} not recognized, known targets [{}]", GoQuote(target),
-                                   kTarget));
+    return BadTemplate(
+        fmt::format("target {} not recognized, known targets [{}]", GoQuote(target), kTarget));
   }
   if (Result<> names = ValidateKind(out.kind); !names) return BadTemplate(names.error().message());
   const Value validation = crd["validation"];
@@ -214,9 +216,8 @@ const ConstraintTemplate::Source* ConstraintTemplate::Find(std::string_view engi
 
 bool ConstraintTemplate::MatchesOperation(std::string_view operation) const {
   return operations.empty() ||
-         std::any_of(operations.begin(), operations.end(), [&](const std::string& o) {
-           return o == operation || o == "*";
-         });
+         std::any_of(operations.begin(), operations.end(),
+                     [&](const std::string& o) { return o == operation || o == "*"; });
 }
 
 // --- Constraints ---------------------------------------------------------------------------------
@@ -260,16 +261,16 @@ Result<> ValidateSelectors(const Value& constraint) {
     }
     Result<LabelSelector> read = LabelSelector::Read(*selector);
     if (!read) {
-      return Error(Code::kInvalid, "gate.constraint",
-                   fmt::format("Could not convert JSON to LabelSelector: {}",
-                               read.error().message()));
+      return Error(
+          Code::kInvalid, "gate.constraint",
+          fmt::format("Could not convert JSON to LabelSelector: {}", read.error().message()));
     }
     // Kubernetes' checks stand at this path whichever of the two it is.
     std::vector<std::string> problems = LabelSelector::Problems(*selector, "spec.labelSelector");
     if (!problems.empty()) {
-      return Error(Code::kInvalid, "gate.constraint",
-                   problems.size() == 1 ? problems[0]
-                                        : fmt::format("[{}]", fmt::join(problems, ", ")));
+      return Error(
+          Code::kInvalid, "gate.constraint",
+          problems.size() == 1 ? problems[0] : fmt::format("[{}]", fmt::join(problems, ", ")));
     }
   }
   return Ok{};
@@ -291,10 +292,11 @@ Result<Constraint> Constraint::Read(const Value& object, const ConstraintTemplat
   if (!DnsSubdomain(view.name)) {
     return BadConstraint(fmt::format(
         "invalid name: {}",
-        GoQuote("a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, "
-                "'-' or '.', and must start and end with an alphanumeric character (e.g. "
-                "'example.com', regex used for validation is "
-                "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')")));
+        GoQuote(
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, "
+            "'-' or '.', and must start and end with an alphanumeric character (e.g. "
+            "'example.com', regex used for validation is "
+            "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')")));
   }
   if (view.kind != of.kind) {
     return BadConstraint(fmt::format("wrong kind {} for constraint {}; want {}", GoQuote(view.name),
@@ -329,8 +331,7 @@ Result<Constraint> Constraint::Read(const Value& object, const ConstraintTemplat
     out.has_match = true;
   }
   const Value* parameters = spec.Find("parameters");
-  out.parameters =
-      parameters == nullptr || parameters->IsNull() ? Value::EmptyMap() : *parameters;
+  out.parameters = parameters == nullptr || parameters->IsNull() ? Value::EmptyMap() : *parameters;
   return out;
 }
 

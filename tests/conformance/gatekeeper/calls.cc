@@ -109,7 +109,8 @@ Verdict CompareError(const std::optional<std::string>& want,
     return want ? fmt::format("expected the error {}, there was none", *want)
                 : fmt::format("unexpected error: {}", *got);
   }
-  if (want && *want != *got) return fmt::format("expected the error\n  {}\nfound\n  {}", *want, *got);
+  if (want && *want != *got)
+    return fmt::format("expected the error\n  {}\nfound\n  {}", *want, *got);
   return {};
 }
 
@@ -163,8 +164,9 @@ TEST(GatekeeperCalls, AllAnsweredAlike) {
     } else if (verdict.empty()) {
       ++count.right;
     } else if (++count.wrong <= 6) {
-      ADD_FAILURE() << "calls.jsonl:" << call.line << " " << call.name << " (" << call.test
-                    << ")\n" << ToJson(call.args).substr(0, 1500) << "\n" << verdict;
+      ADD_FAILURE() << "calls.jsonl:" << call.line << " " << call.name << " (" << call.test << ")\n"
+                    << ToJson(call.args).substr(0, 1500) << "\n"
+                    << verdict;
     }
   }
   for (const auto& [name, count] : counts) {

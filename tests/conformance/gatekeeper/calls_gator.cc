@@ -116,8 +116,8 @@ std::vector<std::string> Lines(const SuiteResult& result) {
   std::vector<std::string> out;
   auto line = [&](std::string_view what, std::string_view name, bool skipped,
                   const std::optional<Error>& error, std::string_view prints) {
-    out.push_back(fmt::format("{} {} {} {} {}", what, name, skipped, error ? error->message() : "",
-                              prints));
+    out.push_back(
+        fmt::format("{} {} {} {} {}", what, name, skipped, error ? error->message() : "", prints));
   };
   line("suite", "", result.skipped, result.error, "");
   for (const TestResult& test : result.tests) {
@@ -142,7 +142,8 @@ Verdict VerifyRun(const Call& call) {
   const Value tests = call.results[0]["TestResults"];
   for (size_t i = 0; i < got.tests.size(); ++i) {
     for (size_t j = 0; j < got.tests[i].cases.size(); ++j) {
-      if (tests[i]["CaseResults"][j].StringAt("Print").empty()) got.tests[i].cases[j].prints.clear();
+      if (tests[i]["CaseResults"][j].StringAt("Print").empty())
+        got.tests[i].cases[j].prints.clear();
     }
   }
   std::vector<std::string> want = Lines(call.results[0]), have = Lines(got);
@@ -164,8 +165,7 @@ Verdict VerifySuites(const Call& call) {
     const Suite& suite = (*got)[i];
     if (want[i].StringAt("AbsolutePath") != suite.path ||
         want[i].StringAt("InputPath") != suite.input_path ||
-        want[i]["skip"].IsTrue() != suite.skip ||
-        want[i]["tests"].size() != suite.tests.size()) {
+        want[i]["skip"].IsTrue() != suite.skip || want[i]["tests"].size() != suite.tests.size()) {
       return "another suite: " + suite.path + " " + suite.input_path;
     }
     for (size_t j = 0; j < suite.tests.size(); ++j) {
@@ -310,8 +310,7 @@ void AddGatorAnswers(std::map<std::string, Answer>& to) {
   to["gator.test"] = GatorTest;
   to["gator.format"] = GatorFormat;
   to["filter.new"] = [](const Call& call) {
-    return CompareError(call.ErrorAt(1),
-                        MessageOf(SuiteFilter::Parse(call.Arg(0).AsString())));
+    return CompareError(call.ErrorAt(1), MessageOf(SuiteFilter::Parse(call.Arg(0).AsString())));
   };
   to["filter.test"] = [](const Call& call) -> Verdict {
     Result<SuiteFilter> filter = FilterOf(call.Arg(0));

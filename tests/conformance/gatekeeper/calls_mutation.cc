@@ -100,7 +100,8 @@ void AddMatching(std::map<std::string, Answer>& to) {
     for (const std::string& operation : (*ReadApply(call.Arg(0)))[0].EffectiveOperations()) {
       got.push_back(Value::String(CallArena(), operation));
     }
-    return CompareValue("operations", call.results[0].IsNull() ? Value::EmptyArray() : call.results[0],
+    return CompareValue("operations",
+                        call.results[0].IsNull() ? Value::EmptyArray() : call.results[0],
                         Value::Array(CallArena(), got));
   };
 }
@@ -119,12 +120,14 @@ Verdict LocationParse(const Call& call) {
     bool list = want[i].StringAt("$type") == "*parser.List";
     if (list != node.is_list) return fmt::format("node {} is of the other kind", i);
     if (want[i].StringAt(list ? "KeyField" : "Reference") != node.name) return "another name";
-    if (list && (want[i]["Glob"].IsTrue() != node.glob || !(want[i]["KeyValue"] == node.KeyValue()))) {
+    if (list &&
+        (want[i]["Glob"].IsTrue() != node.glob || !(want[i]["KeyValue"] == node.KeyValue()))) {
       return "another key";
     }
   }
   Result<Location> again = ParseLocation(got->ToString());
-  if (!again || again->nodes != got->nodes) return "printed, it is something else: " + got->ToString();
+  if (!again || again->nodes != got->nodes)
+    return "printed, it is something else: " + got->ToString();
   return {};
 }
 
@@ -182,7 +185,8 @@ struct Target {
 
 // Whether a value has what stands for external data in it, as the recorder wrote that down.
 bool HasPlaceholder(const Value& value) {
-  if (value.StringAt("$type").find("ExternalDataPlaceholder") != std::string_view::npos) return true;
+  if (value.StringAt("$type").find("ExternalDataPlaceholder") != std::string_view::npos)
+    return true;
   if (value.Find("ValueAtLocation") != nullptr) return true;
   for (const Value& item : value.items()) {
     if (HasPlaceholder(item)) return true;
@@ -288,8 +292,7 @@ Verdict MutatorSet(const Call& call) {
                    .Add("parameters",
                         MapBuilder(arena)
                             .Add("operation", call.Arg(0))
-                            .Add("values",
-                                 MapBuilder(arena).Add("fromList", call.Arg(1)).Finish())
+                            .Add("values", MapBuilder(arena).Add("fromList", call.Arg(1)).Finish())
                             .Finish())
                    .Finish())
           .Finish();
@@ -345,9 +348,9 @@ struct Sessions {
 
 Verdict SystemUpsert(const Call& call, Sessions& sessions) {
   const Value recorded = call.Arg(0);
-  for (auto [field, kind] : {std::pair("assign", "Assign"), std::pair("assignMetadata", "AssignMetadata"),
-                             std::pair("assignImage", "AssignImage"),
-                             std::pair("modifySet", "ModifySet")}) {
+  for (auto [field, kind] :
+       {std::pair("assign", "Assign"), std::pair("assignMetadata", "AssignMetadata"),
+        std::pair("assignImage", "AssignImage"), std::pair("modifySet", "ModifySet")}) {
     const Value* object = recorded.Find(field);
     if (object == nullptr) continue;
     auto mutator = Mutator::Read(WithKind(*object, kind));
@@ -451,8 +454,7 @@ void AddSystems(std::map<std::string, Answer>& to) {
     auto expansion = ExpansionTemplate::Read(call.Arg(2));
     if (!expansion) return expansion.error().message();
     std::optional<NamespaceView> ns = NamespaceOf(call.Arg(1));
-    Result<Value> got =
-        ExpandResource(call.Arg(0), ns ? &*ns : nullptr, *expansion, CallArena());
+    Result<Value> got = ExpandResource(call.Arg(0), ns ? &*ns : nullptr, *expansion, CallArena());
     if (Verdict error = CompareError(call.ErrorAt(1), MessageOf(got)); !error.empty() || !got) {
       return error;
     }
@@ -474,8 +476,8 @@ void AddMutationAnswers(std::map<std::string, Answer>& to) {
   to["mutator.core"] = MutatorCore;
   to["mutator.set"] = MutatorSet;
   to["image.mutate"] = [](const Call& call) {
-    std::string got = MutateImage(Text(call.Arg(0)), Text(call.Arg(1)), Text(call.Arg(2)),
-                                  Text(call.Arg(3)));
+    std::string got =
+        MutateImage(Text(call.Arg(0)), Text(call.Arg(1)), Text(call.Arg(2)), Text(call.Arg(3)));
     return CompareValue("image", call.results[0], Value::String(got));
   };
   to["image.validate"] = [](const Call& call) {

@@ -46,8 +46,8 @@ Result<Review> ReviewOf(const Value& given) {
   return Review::OfRequest(given, nullptr, "", arena);
 }
 
-// A gkReview as it was written down: the request's fields, the namespace's object under its name or,
-// where the request names one too, under _namespace.
+// A gkReview as it was written down: the request's fields, the namespace's object under its name
+// or, where the request names one too, under _namespace.
 Result<Review> ReviewFromRecord(const Value& record) {
   Arena& arena = CallArena();
   Value ns = record["_namespace"], request = record;
@@ -80,7 +80,8 @@ Verdict TargetData(const Call& call) {
   Result<> added = inventory.Add(object);
   if (added.has_value() == call.ErrorAt(3).has_value()) return "another answer";
   if (!added) {
-    return CompareError("admission.k8s.gatekeeper.sh: " + *call.ErrorAt(3) + "\n", MessageOf(added));
+    return CompareError("admission.k8s.gatekeeper.sh: " + *call.ErrorAt(3) + "\n",
+                        MessageOf(added));
   }
   Value at = inventory.ToData(CallArena())["inventory"];
   for (const Value& part : call.results[1].items()) {
@@ -121,7 +122,8 @@ Verdict CrdConstraint(const Call& call) {
   auto schema = ConstraintSchema::Create(call.Arg(2), false);
   if (!schema) return schema.error().message();
   of.schema = *schema;
-  return CompareError(call.ErrorAt(0), MessageOf(Constraint::Read(call.Arg(0), of, "x", CallArena())));
+  return CompareError(call.ErrorAt(0),
+                      MessageOf(Constraint::Read(call.Arg(0), of, "x", CallArena())));
 }
 
 // A template without its version, as a versioned one: what it says on its schema is complete.
@@ -150,7 +152,8 @@ Verdict ConstraintActions(const Call& call) {
       want.emplace_back(action.AsString());
     }
     std::sort(want.begin(), want.end());
-    if (want != *got) return fmt::format("expected {}, found {}", fmt::join(want, ","), fmt::join(*got, ","));
+    if (want != *got)
+      return fmt::format("expected {}, found {}", fmt::join(want, ","), fmt::join(*got, ","));
   }
   return {};
 }
@@ -274,8 +277,8 @@ Verdict EngineQuery(const Call& call, Engine& engine, bool rego) {
   }
   std::vector<std::string> want;
   for (const Value& result : call.results[0]["Results"].items()) {
-    want.push_back(Line(result["constraint"], result.StringAt("msg"),
-                        Pruned(result["metadata"], arena)));
+    want.push_back(
+        Line(result["constraint"], result.StringAt("msg"), Pruned(result["metadata"], arena)));
   }
   return CompareLines(want, got);
 }
@@ -314,11 +317,10 @@ Verdict ClientReview(const Call& call, Engines& engines) {
   std::vector<std::string> want, got;
   for (const Value& result :
        call.results[0]["ByTarget"]["admission.k8s.gatekeeper.sh"]["Results"].items()) {
-    want.push_back(fmt::format("{} {} {}",
-                               Line(result["constraint"], result.StringAt("msg"),
-                                    Pruned(result["metadata"], arena)),
-                               result.StringAt("enforcementAction"),
-                               ToJson(result["scopedActions"])));
+    want.push_back(fmt::format(
+        "{} {} {}",
+        Line(result["constraint"], result.StringAt("msg"), Pruned(result["metadata"], arena)),
+        result.StringAt("enforcementAction"), ToJson(result["scopedActions"])));
   }
   for (const Violation& violation : response.violations) {
     Value metadata =
@@ -401,9 +403,8 @@ void AddPolicyAnswers(std::map<std::string, Answer>& to) {
   };
 
   to["client.template"] = [=](const Call& call) {
-    return CompareError(
-        call.ErrorAt(1),
-        MessageOf(ClientOf(call, *engines).AddTemplate(AsTemplate(call.Arg(1)))));
+    return CompareError(call.ErrorAt(1),
+                        MessageOf(ClientOf(call, *engines).AddTemplate(AsTemplate(call.Arg(1)))));
   };
   to["client.constraint"] = [=](const Call& call) {
     return CompareError(call.ErrorAt(1),
