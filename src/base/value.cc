@@ -447,7 +447,8 @@ void SortTexts(std::vector<Value>& texts) {
     const std::string_view rest = text.AsString().substr(common);
     uint64_t key = 0;
     if (rest.size() >= 8) {
-      key = __builtin_bswap64(Load64(rest.data()));
+      std::memcpy(&key, rest.data(), sizeof key);
+      key = __builtin_bswap64(key);
       if constexpr (std::endian::native == std::endian::big) key = __builtin_bswap64(key);
     } else {
       for (size_t i = 0; i < rest.size(); ++i)

@@ -281,7 +281,7 @@ Outcome Machine::Fail(std::string_view code, std::string_view message, const Mod
   return Outcome::kHalt;
 }
 
-Outcome Machine::Conflict(const Procedure& procedure, std::vector<Given> given) {
+Outcome Machine::Conflict(const Procedure& procedure, std::vector<Given>& given) {
   constexpr size_t kMost = 10;
   constexpr size_t kLongest = 80;  // characters of a value
   const Document& document = *procedure.document;
@@ -1154,7 +1154,7 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
         break;
       case Op::kEnd:
         outcome = has_result ? Outcome::kValue : Outcome::kUndefined;
-        if (!given.empty()) outcome = Conflict(procedure, std::move(given));
+        if (!given.empty()) outcome = Conflict(procedure, given);
         running = false;
         break;
     }

@@ -165,7 +165,7 @@ class Machine {
     Value value;
     Place place;
   };
-  Outcome Conflict(const Procedure& procedure, std::vector<Given> given);
+  Outcome Conflict(const Procedure& procedure, std::vector<Given>& given);
   Outcome Fail(std::string_view code, std::string_view message, const Module* module,
                const Location& at);
   bool Grant(Context& context, uint64_t units, uint64_t& budget);
