@@ -37,11 +37,12 @@ class FunctionCheck {
                 Diagnostics& errors)
       : context_(context), module_(module), input_(input), errors_(errors), types_(arena_) {}
 
-  // A variable hides the built-in of its name.
-  void Hide(const std::deque<Variable>& variables) {
-    for (const Variable& variable : variables) {
-      if (!variable.declared && !variable.argument && context_.Find(variable.name) != nullptr) {
-        hidden_.push_back(variable.name);
+  // A variable of a body hides the built-in of its name.
+  void Hide(Body body) {
+    for (const Expr* expr : body) {
+      if (expr->term != nullptr) Hide(*expr->term);
+      for (const Term* term : expr->terms) {
+        if (term != nullptr && expr->kind != ExprKind::kEvery) Hide(*term);
       }
     }
   }
@@ -57,6 +58,15 @@ class FunctionCheck {
   }
 
  private:
+  void Hide(const Term& term) {
+    if (!term.body.empty()) return;  // what a closure has is its own
+    if (term.kind == TermKind::kVar && term.variable != nullptr && !term.variable->declared &&
+        context_.Find(term.name) != nullptr) {
+      hidden_.push_back(term.name);
+    }
+    for (const Term* item : term.items) Hide(*item);
+  }
+
   void Check(const Expr& expr) {
     if (expr.term != nullptr) Check(*expr.term);
     for (const Term* term : expr.terms) {
@@ -373,9 +383,9 @@ void CheckFunctions(const CheckContext& context, const Module* module, Body body
 
 void CheckFunctions(const CheckContext& context, const RuleInfo& rule, TypeRef input,
                     Diagnostics& errors) {
-  FunctionCheck check(context, rule.module, input, errors);
-  check.Hide(rule.variables);
   ForEachBranch(rule, [&](const Rule& branch) {
+    FunctionCheck check(context, rule.module, input, errors);
+    check.Hide(branch.body);
     ForEachHeadTerm(branch.head, [&](const Term& term) { check.Check(term); });
     check.Check(branch.body);
   });
