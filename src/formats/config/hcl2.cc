@@ -805,20 +805,26 @@ class Parser {
 
   // Blocks are collected under type and labels: maps down to a list of bodies.
   struct Tree {
-    std::vector<std::pair<std::string, Tree>> children;
-    std::map<std::string, size_t> places;  // of children
+    std::vector<std::string> names;  // of children
+    std::vector<Tree> children;
+    std::map<std::string, size_t> places;
     std::vector<Value> bodies;
     Tree& Child(const std::string& name) {
       auto [place, fresh] = places.try_emplace(name, children.size());
-      if (fresh) children.emplace_back(name, Tree());
-      return children[place->second].second;
+      if (fresh) {
+        names.push_back(name);
+        children.emplace_back();
+      }
+      return children[place->second];
     }
   };
 
   Value ConvertTree(const Tree& tree) const {
     if (!tree.bodies.empty()) return Value::Array(arena_, tree.bodies);
     MapBuilder out(arena_);
-    for (const auto& [name, child] : tree.children) out.Add(Text(name), ConvertTree(child));
+    for (size_t i = 0; i < tree.children.size(); ++i) {
+      out.Add(Text(tree.names[i]), ConvertTree(tree.children[i]));
+    }
     return out.Finish();
   }
 
@@ -839,7 +845,9 @@ class Parser {
       place->bodies.push_back(BW_TRY(ConvertBody(*block.body)));
     }
     MapBuilder out(arena_);
-    for (const auto& [name, tree] : root.children) out.Add(Text(name), ConvertTree(tree));
+    for (size_t i = 0; i < root.children.size(); ++i) {
+      out.Add(Text(root.names[i]), ConvertTree(root.children[i]));
+    }
     for (const auto& [name, node] : body.attributes) out.Add(Text(name), Convert(*node));
     return out.Finish();
   }
