@@ -1,0 +1,46 @@
+// Templates, with what they are rendered with as JSON: no crash, and no more work than the budget.
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <string_view>
+
+#include "formats/json.h"
+#include "lang/rego/builtins/builtin.h"
+
+namespace {
+
+using bulwark::Arena;
+using bulwark::Value;
+
+void Call(std::string_view name, std::initializer_list<Value> args, Arena& arena) {
+  bulwark::rego::Host host;
+  bulwark::rego::Context context(arena, host);
+  context.refill = [spent = false](bulwark::rego::Context& in, uint64_t units,
+                                   uint64_t& budget) mutable {
+    if (spent || units > 1 << 20) {
+      in.error_code = "eval_cancel_error";
+      return false;
+    }
+    spent = true;
+    budget = (1 << 20) - units;
+    return true;
+  };
+  Value out;
+  bulwark::rego::Registry::Standard().Find(name)->call(context, {args.begin(), args.size()}, out);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  std::string_view text(reinterpret_cast<const char*>(data), size);
+  // Two texts, with a zero byte between.
+  size_t zero = text.find('\0');
+  std::string_view first = text.substr(0, zero);
+  std::string_view second = zero == std::string_view::npos ? "" : text.substr(zero + 1);
+  Arena arena;
+  bulwark::Result<Value> values = bulwark::ParseJson(second, arena);
+  if (!values || !values->IsMap()) values = bulwark::MapBuilder(arena).Finish();
+  Call("strings.render_template", {Value::String(arena, first), *values}, arena);
+  return 0;
+}
