@@ -1,6 +1,7 @@
 // Collections: counting, summing, sorting; arrays and sets.
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/text.h"
 #include "lang/rego/builtins/big_int.h"
@@ -11,6 +12,8 @@
 namespace bulwark::rego {
 
 namespace {
+
+constexpr int32_t kMaxExponent = 400'000;  // what is beyond takes too long to spell
 
 bool IsList(const Value& value) { return value.IsArray() || value.IsSet(); }
 
@@ -64,6 +67,7 @@ Outcome Accumulate(Context& c, Args args, Value& out) {
     std::optional<Float> number = ToFloat(item);
     if (!number) return c.Fail("number too big");
     total = kProduct ? Multiply(total, *number, kProductBits) : Add(total, *number);
+    if (std::abs(total.exponent) > kMaxExponent) return c.Fail("number too big");
   }
   return Give(out, FloatValue(c.arena, total, kProduct ? kProductBits : 64));
 }

@@ -23,6 +23,7 @@ Outcome TooBig(Context& c) { return c.Fail("number too big"); }
 
 Outcome GiveFloat(Context& c, Value& out, const std::optional<Float>& number) {
   if (!number) return TooBig(c);
+  if (!c.Spend(static_cast<uint64_t>(std::abs(number->exponent)) / 64)) return Outcome::kHalt;
   return Give(out, FloatValue(c.arena, *number));
 }
 
