@@ -657,8 +657,8 @@ func (g *generator) statement() string {
 			a, b := g.expr(number), g.expr(text)
 			return "[" + g.declare(number) + ", " + g.declare(text) + "] = [" + a + ", " + b + "]"
 		case 1:
-			a := g.expr(number)
-			return `{"a": ` + g.declare(number) + `, "b": 1} = {"a": ` + a + `, "b": ` + g.expr(number) + "}"
+			a, b := g.expr(number), g.expr(number)
+			return `{"a": ` + g.declare(number) + `, "b": 1} = {"a": ` + a + `, "b": ` + b + "}"
 		}
 		a := g.reference(numbers)
 		return "[" + g.declare(number) + ", _] = " + a

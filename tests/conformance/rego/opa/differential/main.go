@@ -75,6 +75,9 @@ func record(seed int64, count, size int) error {
 	undefined, compile := 0, 0
 	for n := 0; n < count; seed++ {
 		q := Generate(seed).Question()
+		if line, err := marshal(q); err != nil || len(line) > size-20 {
+			continue
+		}
 		want := Ask(q)
 		if want.Lost != "" {
 			continue
