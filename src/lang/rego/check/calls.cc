@@ -40,7 +40,7 @@ class FunctionCheck {
   // A variable of a body hides the built-in of its name.
   void Hide(Body body) {
     for (const Expr* expr : body) {
-      if (expr->term != nullptr) Hide(*expr->term);
+      if (const Term* own = OwnTerm(*expr)) Hide(*own);
       for (const Term* term : expr->terms) {
         if (term != nullptr && expr->kind != ExprKind::kEvery) Hide(*term);
       }
@@ -68,7 +68,7 @@ class FunctionCheck {
   }
 
   void Check(const Expr& expr) {
-    if (expr.term != nullptr) Check(*expr.term);
+    if (const Term* own = OwnTerm(expr)) Check(*own);
     for (const Term* term : expr.terms) {
       if (term != nullptr) Check(*term);
     }
@@ -197,7 +197,7 @@ class WithCheck {
   void Check(Body body) {
     bool bad = false;
     for (const Expr* expr : body) {
-      if (expr->term != nullptr) Nested(*expr->term);
+      if (const Term* own = OwnTerm(*expr)) Nested(*own);
       for (const Term* term : expr->terms) {
         if (term != nullptr) Nested(*term);
       }

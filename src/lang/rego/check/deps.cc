@@ -151,7 +151,7 @@ class BodyDependencies {
   }
 
   void Use(const Expr& expr) {
-    if (expr.term != nullptr) Use(*expr.term);
+    if (const Term* own = OwnTerm(expr)) Use(*own);
     for (const Term* term : expr.terms) {
       if (term != nullptr) Use(*term);
     }

@@ -66,7 +66,7 @@ class UnusedLocals {
   }
 
   void Nested(const Expr& expr) {
-    if (expr.term != nullptr) Nested(*expr.term);
+    if (const Term* own = OwnTerm(expr)) Nested(*own);
     for (const Term* term : expr.terms) {
       if (term != nullptr) Nested(*term);
     }

@@ -90,7 +90,7 @@ class OperandCheck {
   }
 
   void NestedPrints(const Expr& expr, const VarSet& safe) {
-    if (expr.term != nullptr) NestedPrints(*expr.term, safe);
+    if (const Term* own = OwnTerm(expr)) NestedPrints(*own, safe);
     for (const Term* term : expr.terms) {
       if (term != nullptr) NestedPrints(*term, safe);
     }
@@ -112,7 +112,7 @@ class OperandCheck {
   }
 
   void Templates(const Expr& expr, const VarSet& safe) {
-    if (expr.term != nullptr) Templates(*expr.term, safe);
+    if (const Term* own = OwnTerm(expr)) Templates(*own, safe);
     for (const Term* term : expr.terms) {
       if (term != nullptr) Templates(*term, safe);
     }

@@ -6,6 +6,12 @@
 
 namespace bulwark::rego {
 
+// The term of an expression that is one. `some x in xs` has the call that it stands for there, too,
+// whose operands are its terms.
+inline const Term* OwnTerm(const Expr& expr) {
+  return expr.kind == ExprKind::kTerm ? expr.term : nullptr;
+}
+
 template <typename F>
 void WalkExprs(Body body, const F& each);
 
@@ -21,7 +27,7 @@ void WalkExprs(const Term& term, const F& each) {
 template <typename F>
 void WalkExpr(const Expr& expr, const F& each) {
   if (!each(expr)) return;
-  if (expr.term != nullptr) WalkExprs(*expr.term, each);
+  if (const Term* own = OwnTerm(expr)) WalkExprs(*own, each);
   for (const Term* term : expr.terms) {
     if (term != nullptr) WalkExprs(*term, each);
   }
@@ -51,7 +57,7 @@ void WalkTerms(const Term& term, const F& each) {
 
 template <typename F>
 void WalkTerms(const Expr& expr, const F& each) {
-  if (expr.term != nullptr) WalkTerms(*expr.term, each);
+  if (const Term* own = OwnTerm(expr)) WalkTerms(*own, each);
   for (const Term* term : expr.terms) {
     if (term != nullptr) WalkTerms(*term, each);
   }
@@ -97,7 +103,7 @@ void WalkRefs(const Term& term, const F& each) {
 
 template <typename F>
 void WalkRefs(const Expr& expr, const F& each) {
-  if (expr.term != nullptr) WalkRefs(*expr.term, each);
+  if (const Term* own = OwnTerm(expr)) WalkRefs(*own, each);
   for (const Term* term : expr.terms) {
     if (term != nullptr) WalkRefs(*term, each);
   }
