@@ -51,7 +51,7 @@ TEST(AppTest, EveryCommandHasHelpWithAnExample) {
 }
 
 TEST(AppTest, ManualPagesInBothLanguages) {
-  for (std::string command : {"inspect", "checks", "cel"}) {
+  for (std::string command : {"inspect", "checks", "cel", "rego"}) {
     Ran en = Bulwark({"help", command}),
         zh = Bulwark({"help", command}, {.language = Language::kChinese});
     EXPECT_THAT(en.out,
@@ -65,8 +65,10 @@ TEST(AppTest, ManualPagesInBothLanguages) {
 
 // An option that the manual page does not know would be a lie in one of the two.
 TEST(AppTest, TheGuidesNameEveryOption) {
-  for (auto [command, guide] :
-       {std::pair{"inspect", "inspect"}, {"cel eval", "cel"}, {"cel check", "cel"}}) {
+  for (auto [command, guide] : {std::pair{"inspect", "inspect"},
+                                {"cel eval", "cel"},
+                                {"cel check", "cel"},
+                                {"rego eval", "rego"}}) {
     std::vector<std::string> args = ShellWords(command);
     args.push_back("--help");
     std::string help = Bulwark(args).out;

@@ -515,5 +515,31 @@ TEST_F(ChecksTest, TestsOfTheBuiltIn) {
   EXPECT_THAT(ran.out, HasSubstr(" 0 failed\n"));
 }
 
+TEST_F(InspectTest, ChecksInRegoJoinTheReport) {
+  folder_.Write("policies/p.rego", R"(package acme
+
+# METADATA
+# title: Images come from our registry
+# custom:
+#   severity: critical
+#   title_zh: 镜像来自我们的仓库
+deny contains {"msg": msg, "path": "spec.template.spec.containers[0].image"} if {
+	image := input.spec.template.spec.containers[0].image
+	not startswith(image, "registry.acme.example/")
+	msg := sprintf("%s is not from our registry", [image])
+}
+)");
+  Ran ran = Inspect("k8s --rego policies --format json --fail-on critical");
+  EXPECT_EQ(ran.code, kFindings) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("acme.deny"));
+  EXPECT_THAT(ran.out, HasSubstr("ghcr.io/acme/web:1.2 is not from our registry"));
+  EXPECT_THAT(ran.out, HasSubstr("privileged-container"));
+  Ran chinese = Inspect("k8s --rego policies --language zh");
+  EXPECT_THAT(chinese.out, HasSubstr("镜像来自我们的仓库"));
+  Ran wrong = Inspect("k8s --rego none");
+  EXPECT_EQ(wrong.code, kUsage);
+  EXPECT_THAT(wrong.err, HasSubstr("stat none: no such file or directory"));
+}
+
 }  // namespace
 }  // namespace bulwark::test

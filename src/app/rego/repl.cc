@@ -156,6 +156,8 @@ bool Repl::Command(std::string_view line) {
     return toggle(strict_errors_, "strict errors of built-ins");
   } else if (word == "dump" && rest.empty()) {
     Say(GoJson(Plain(data_, arena_), 2));
+  } else if (word == "input" && (rest.starts_with(":=") || rest.starts_with("= "))) {
+    SetInput(Trim(rest.substr(rest.starts_with(":=") ? 2 : 1)));
   } else if (word == "package" && words.size() == 2) {
     std::string name(rest);
     if (auto module = rego::ParseModule("repl", fmt::format("package {}\n", name), {}); !module) {
@@ -227,7 +229,30 @@ void Repl::AddRule(const std::string& text, const std::string& name) {
                   constant && known ? "re-defined" : "defined", package_));
 }
 
+void Repl::SetInput(std::string_view term) {
+  if (policy_ == nullptr) return;
+  auto query = policy_->Prepare(term, "data." + package_);
+  if (!query) {
+    env_.err(query.error().message() + "\n");
+    return;
+  }
+  rego::EvalOptions options;
+  options.data = &data_;
+  if (input_) options.input = &*input_;
+  Arena arena;
+  auto value = (*query)->EvaluateOne(options, arena);
+  if (!value || !*value) {
+    env_.err(value ? "undefined\n" : value.error().message() + "\n");
+    return;
+  }
+  input_ = (*value)->CopyTo(arena_);
+}
+
 void Repl::Unset(std::string_view name) {
+  if (name == "input") {
+    input_.reset();
+    return;
+  }
   auto rules = rules_.find(package_);
   size_t gone = rules == rules_.end() ? 0 : std::erase_if(rules->second, [&](const Rule& rule) {
     return rule.name == name;
@@ -251,8 +276,9 @@ void Repl::Show() const {
 void Repl::Ask(const std::string& text) {
   if (policy_ == nullptr) return;
   std::vector<rego::Diagnostic> diagnostics;
-  auto query =
-      policy_->Prepare(text, "data." + package_, imports_, &diagnostics, common_.dialect());
+  std::vector<std::string> imports;
+  for (const std::string& import : imports_) imports.emplace_back(Trim(import.substr(6)));
+  auto query = policy_->Prepare(text, "data." + package_, imports, &diagnostics, common_.dialect());
   if (!query) {
     env_.err(query.error().message() + "\n");
     return;
@@ -263,12 +289,7 @@ void Repl::Ask(const std::string& text) {
   options.data = &data_;
   options.host = &host;
   options.strict_builtin_errors = strict_errors_;
-  // `input` is what a rule of that name says.
-  std::optional<Value> input;
-  if (auto asked = policy_->Prepare("data.repl.input")) {
-    if (auto value = (*asked)->EvaluateOne(options, arena); value && *value) input = **value;
-  }
-  if (input) options.input = &*input;
+  if (input_) options.input = &*input_;
   auto start = std::chrono::steady_clock::now();
   auto results = (*query)->Evaluate(options, arena);
   auto took =
@@ -288,6 +309,7 @@ void Repl::Help() const {
                 {"package <name>", "work in another package"},
                 {"import <path>", "import into this package"},
                 {"show", "the rules of this package"},
+                {"input := <term>", "the input document; unset input forgets it"},
                 {"unset <name>", "forget the rules of a name"},
                 {"unset-package", "forget this package"},
                 {"json, pretty", "how answers are printed"},
@@ -298,9 +320,7 @@ void Repl::Help() const {
                 {"help", "this"},
                 {"exit", "leave (or Ctrl-D)"}};
   env_.out(table.Render());
-  Say("A statement may go over several lines; an empty line ends it. A rule `input` in package "
-      "repl "
-      "is the input.");
+  Say("A statement may go over several lines; an empty line ends it.");
 }
 
 void AddRepl(CLI::App& group, Env& env, int& exit_code) {

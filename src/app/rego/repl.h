@@ -39,6 +39,7 @@ class Repl {
   void Ask(const std::string& text);
   void Show() const;
   void Unset(std::string_view name);
+  void SetInput(std::string_view term);
   void Help() const;
   // The module that the statements make, as text.
   std::string ModuleText() const;
@@ -59,6 +60,7 @@ class Repl {
   std::vector<Sources> sources_;
   std::shared_ptr<const rego::Policy> policy_;
   Value data_ = Value::EmptyMap();
+  std::optional<Value> input_;  // in arena_
   Arena arena_;
   bool json_ = false, metrics_ = false, strict_errors_ = false;
   size_t pretty_limit_ = 80;

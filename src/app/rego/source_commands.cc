@@ -14,6 +14,7 @@
 #include "lang/rego/ast/ast_json.h"
 #include "lang/rego/ast/format.h"
 #include "lang/rego/ast/parser.h"
+#include "lang/rego/check/check.h"
 #include "lang/rego/check/deps.h"
 #include "lang/rego/resolve/resolve.h"
 
@@ -272,20 +273,21 @@ int Deps(const DepsFlags& flags, Env& env) {
   if (!LoadSources(flags.common, flags.common.data, flags.common.bundles, sources, failure)) {
     return fail(failure.text);
   }
-  auto options = Compiling(flags.common, *sources.arena);
-  if (!options) return fail(options.error().ToString());
-  auto policy = rego::Policy::Compile(std::move(sources.modules), *options);
-  if (!policy) return fail(policy.error().message());
+  rego::Resolution policy;
+  rego::PolicyTypes types;
+  std::vector<rego::Diagnostic> diagnostics;
+  rego::ResolveModules(std::move(sources.modules), {}, policy, diagnostics);
+  rego::CheckPolicy(policy, {}, types, diagnostics);
+  if (!diagnostics.empty()) return fail(rego::DiagnosticsText(diagnostics));
   rego::ParseOptions parse;
   parse.dialect = flags.common.dialect();
   auto query = rego::ParseQuery(flags.query.front(), parse);
   if (!query) return fail(query.error().message());
   rego::ResolvedQuery resolved;
-  std::vector<rego::Diagnostic> diagnostics;
-  rego::ResolveQuery((*policy)->resolution(), *std::move(query), {}, resolved, diagnostics);
-  if (diagnostics.empty()) rego::OrderQuery((*policy)->resolution(), resolved, diagnostics);
+  rego::ResolveQuery(policy, *std::move(query), {}, resolved, diagnostics);
+  rego::CheckQuery(policy, types, resolved, {}, diagnostics);
   if (!diagnostics.empty()) return fail(rego::DiagnosticsText(diagnostics));
-  rego::Dependencies found = rego::QueryDependencies((*policy)->resolution(), resolved);
+  rego::Dependencies found = rego::QueryDependencies(policy, resolved);
   if (flags.format == "json") {
     Arena arena;
     MapBuilder out(arena);

@@ -20,6 +20,7 @@
 #include "features/posture/exceptions.h"
 #include "features/posture/fix.h"
 #include "features/posture/inspection.h"
+#include "features/posture/rego_checks.h"
 #include "features/posture/source.h"
 #include "features/posture/watch.h"
 #include "features/posture/watch_sink.h"
@@ -198,7 +199,7 @@ class StopOnSignal {
     sigaddset(&signals_, SIGINT);
     sigaddset(&signals_, SIGTERM);
     ::pthread_sigmask(SIG_BLOCK, &signals_, &old_);
-    waiter_ = std::jthread([this](std::stop_token end) {
+    waiter_ = std::jthread([this](const std::stop_token& end) {
       timespec step{.tv_sec = 0, .tv_nsec = 100'000'000};
       while (!end.stop_requested()) {
         if (::sigtimedwait(&signals_, nullptr, &step) > 0) source_.request_stop();
@@ -258,7 +259,7 @@ struct ClusterChoice {
   }
 
   ClusterOptions Options(const std::vector<kube::PodTemplatePath>& templates,
-                         std::stop_token stop) const {
+                         const std::stop_token& stop) const {
     return {.namespaces = namespaces,
             .label_selector = selector,
             .templates = templates,
@@ -270,7 +271,7 @@ struct ClusterChoice {
 struct Inspect {
   CheckChoice choice;
   ClusterChoice cluster;
-  std::vector<std::string> paths, templates, helm_values;
+  std::vector<std::string> paths, templates, helm_values, rego;
   std::string format = "table", output, exceptions, baseline, kubernetes, fail_on = "high", fix,
               language;
   unsigned threads = 0;
@@ -304,6 +305,9 @@ struct Inspect {
         ->type_name("KIND=PATH");
     AddRepeatable(command, "--helm-values", helm_values, "Values file for Helm charts")
         ->type_name("FILE");
+    AddRepeatable(command, "--rego", rego,
+                  "Folder or file with checks in Rego: rules deny, violation and warn (repeatable)")
+        ->type_name("DIR");
     command.add_option("--language", language, "en or zh (default: of the environment)");
     command.add_option("--threads", threads, "Workers (default: one a processor)");
     command.add_flag("--strict", strict, "Exit 2 if anything could not be read");
@@ -335,6 +339,11 @@ struct Inspect {
     options.threads = threads;
     options.check.exceptions = &excepted;
     options.check.templates = BW_TRY(ParseTemplates(templates));
+    if (!rego.empty()) {
+      auto loaded = RegoChecks::Load(rego);
+      if (!loaded) return std::move(loaded).error().While("--rego");
+      options.rego = *std::move(loaded);
+    }
     if (!kubernetes.empty()) {
       auto minor = kube::ParseMinorVersion(kubernetes);
       if (!minor)

@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "features/posture/inventory.h"
+#include "features/posture/rego_checks.h"
 #include "formats/json.h"
 #include "formats/yaml.h"
 
@@ -71,7 +72,8 @@ class Worker {
         seen_(seen),
         checker_(checks, options.check),
         inventory_(checks, options.check.templates),
-        by_check_(checks.checks().size()) {}
+        by_check_(checks.checks().size()),
+        by_rego_(options.rego == nullptr ? 0 : options.rego->infos().size()) {}
 
   void Run(const Batch& batch) {
     placeless_ = batch.file.empty();
@@ -251,6 +253,9 @@ class Worker {
     ++objects_;
     Subject subject{.object = &object, .file = file, .positions = positions, .place = place};
     Tally tally = checker_.Run(subject, findings_, by_check_);
+    if (options_.rego != nullptr) {
+      tally.Merge(options_.rego->Run(subject, options_.check, findings_, by_rego_));
+    }
     bool workload = kube::FindPodTemplate(object, options_.check.templates).has_value();
     if (!inventory_.empty()) inventory_.Add(object, workload, file, place, positions);
     assets_.push_back({kube::Object(object).ToAsset(options_.check.cluster), place, tally});
@@ -266,7 +271,7 @@ class Worker {
   std::vector<Orphan> orphans_;
   Inventory inventory_;
   Findings findings_;
-  std::vector<Tally> by_check_;
+  std::vector<Tally> by_check_, by_rego_;
   std::vector<AssetTally> assets_;
   std::vector<Unread> unread_;
   uint64_t objects_ = 0, skipped_ = 0;
@@ -432,7 +437,9 @@ Report Inspection::Finish() {
   report.frameworks = work.checks.frameworks();
   report.unread = std::move(work.unread);
   std::vector<Tally> by_check(work.checks.checks().size());
+  std::vector<Tally> by_rego(work.options.rego == nullptr ? 0 : work.options.rego->infos().size());
   for (auto& worker : work.workers) {
+    for (size_t i = 0; i < by_rego.size(); ++i) by_rego[i].Merge(worker->by_rego_[i]);
     report.findings.Merge(std::move(worker->findings_));
     worker->findings_ = {};
     report.objects += worker->objects_;
@@ -470,18 +477,19 @@ Report Inspection::Finish() {
     report.total.Merge(asset.tally);
     report.by_namespace[asset.asset.ns].Merge(asset.tally);
   }
-  for (size_t i = 0; i < by_check.size(); ++i) {
-    const Check& check = work.checks.checks()[i];
-    report.checks.push_back(check.info);
-    if (by_check[i].total() == 0) continue;
-    report.by_check[check.info.id] = by_check[i];
-    report.by_category[check.info.category].Merge(by_check[i]);
-    for (const auto& [framework, controls] : check.info.controls) {
+  auto sum_up = [&](const CheckInfo& info, const Tally& tally) {
+    report.checks.push_back(info);
+    if (tally.total() == 0) return;
+    report.by_check[info.id] = tally;
+    report.by_category[info.category].Merge(tally);
+    for (const auto& [framework, controls] : info.controls) {
       for (const std::string& control : controls) {
-        report.by_control[framework][control].Merge(by_check[i]);
+        report.by_control[framework][control].Merge(tally);
       }
     }
-  }
+  };
+  for (size_t i = 0; i < by_check.size(); ++i) sum_up(work.checks.checks()[i].info, by_check[i]);
+  for (size_t i = 0; i < by_rego.size(); ++i) sum_up(work.options.rego->infos()[i], by_rego[i]);
   std::sort(report.unread.begin(), report.unread.end(), [](const Unread& a, const Unread& b) {
     return std::tie(a.place.file, a.place.line, a.what, a.error) <
            std::tie(b.place.file, b.place.line, b.what, b.error);

@@ -22,11 +22,14 @@
 
 namespace bulwark::posture {
 
+class RegoChecks;
+
 struct InspectOptions {
   CheckOptions check;
   unsigned threads = 0;                          // 0: one a processor
   size_t max_document_bytes = size_t{64} << 20;  // a larger one could not be read
   bool whole_cluster = false;                    // the input is all of a cluster
+  std::shared_ptr<const RegoChecks> rego;        // further checks, nullptr: none
 };
 
 class Inspection {
