@@ -155,7 +155,7 @@ func ask(q *Question, indexing bool) (answer *Answer) {
 		name := fmt.Sprintf("test-%d.rego", i)
 		m, err := ast.ParseModuleWithOpts(name, text, ast.ParserOptions{RegoVersion: version})
 		if err != nil {
-			return &Answer{Compile: reports(err)}
+			return reports(err)
 		}
 		modules[name] = m
 	}
@@ -164,15 +164,15 @@ func ask(q *Question, indexing bool) (answer *Answer) {
 	}
 	compiler := ast.NewCompiler()
 	if compiler.Compile(modules); compiler.Failed() {
-		return &Answer{Compile: reports(compiler.Errors)}
+		return reports(compiler.Errors)
 	}
 	parsed, err := ast.ParseBodyWithOpts(q.Query, ast.ParserOptions{RegoVersion: ast.RegoV1})
 	if err != nil {
-		return &Answer{Compile: reports(err)}
+		return reports(err)
 	}
 	query, err := compiler.QueryCompiler().Compile(parsed)
 	if err != nil {
-		return &Answer{Compile: reports(err)}
+		return reports(err)
 	}
 	ctx := context.Background()
 	store := inmem.NewFromObject(decoded(q.Data))
@@ -221,13 +221,13 @@ func decoded(document map[string]any) map[string]any {
 // Names that OPA's compiler makes up show in some messages.
 var generated = regexp.MustCompile(`__local\d+__`)
 
-func reports(err error) []string {
+func reports(err error) *Answer {
 	list, ok := err.(ast.Errors)
 	if !ok {
 		if one, ok := err.(*ast.Error); ok {
 			list = ast.Errors{one}
 		} else {
-			return []string{err.Error()}
+			return &Answer{Compile: []string{err.Error()}}
 		}
 	}
 	seen := map[string]bool{}
@@ -236,9 +236,12 @@ func reports(err error) []string {
 		if e.Location != nil {
 			where = fmt.Sprintf("%s:%d", e.Location.File, e.Location.Row)
 		}
-		seen[where+": "+e.Code+": "+generated.ReplaceAllString(e.Message, "_")] = true
+		if generated.MatchString(e.Message) {
+			return &Answer{Lost: "the message shows what the compiler made of the module"}
+		}
+		seen[where+": "+e.Code+": "+e.Message] = true
 	}
-	return slices.Sorted(maps.Keys(seen))
+	return &Answer{Compile: slices.Sorted(maps.Keys(seen))}
 }
 
 // Same says whether b is a's answer.
