@@ -253,7 +253,8 @@ async function handle(request, response) {
   const idOf = (r) => r[list.key ?? 'id'] ?? r.key;
   if (request.method === 'GET' && (!key || key === 'groups')) {
     const match = matcher(q, list.columns);
-    let items = list.items.filter(match);
+    const ids = url.searchParams.get('ids')?.split(',');
+    let items = list.items.filter((item) => (ids ? ids.includes(item.id) : match(item)));
     const since = url.searchParams.get('since'), until = url.searchParams.get('until');
     if (since) items = items.filter((e) => e.time >= new Date(since).toISOString());
     if (until) items = items.filter((e) => e.time < new Date(until).toISOString());

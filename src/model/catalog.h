@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "model/text.h"
@@ -22,11 +23,16 @@ class Catalog {
   // the arguments.
   std::string Message(std::string_view id, const MessageArgs& args, Language language) const;
   // An Error for people: translated where its id is known, else the English message it carries.
+  // A text may also name {message}, which is that message, and {why}, which is another error where
+  // AddWhy() put one.
   std::string Message(const Error& error, Language language) const;
   const std::map<std::string, Text, std::less<>>& all() const { return texts_; }
 
  private:
   std::map<std::string, Text, std::less<>> texts_;
 };
+
+// Makes an error the reason, {why}, of the one that has these arguments; it is translated with it.
+void AddWhy(std::vector<Error::Arg>& args, const Error& why);
 
 }  // namespace bulwark

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "model/catalog.h"
 #include "model/finding.h"
 #include "model/report.h"
 
@@ -126,6 +127,25 @@ TEST(Findings, AreFilledOnAfterAMerge) {
   std::set<std::string> ids;
   for (Finding f : all) ids.insert(f.id);
   EXPECT_EQ(ids.size(), 2002U);
+}
+
+TEST(Catalog, ErrorsSayTheirReasonInTheSameLanguage) {
+  Catalog catalog;
+  catalog.Add("outer", {"{object}: {why}", "对象 {object}：{why}"});
+  catalog.Add("inner", {"{message}", "缺少字段 {field}"});
+  Error inner(Code::kInvalid, "inner", "the field cron is missing", {{"field", "cron"}});
+  std::vector<Error::Arg> args = {{"object", "Schedule a"}};
+  AddWhy(args, inner);
+  Error outer(Code::kInvalid, "outer", "Schedule a: the field cron is missing", args);
+  EXPECT_EQ(catalog.Message(outer, Language::kChinese), "对象 Schedule a：缺少字段 cron");
+  EXPECT_EQ(catalog.Message(outer, Language::kEnglish), "Schedule a: the field cron is missing");
+  // A reason that nobody translated is said as it is.
+  args = {{"object", "b"}};
+  AddWhy(args, Error(Code::kInvalid, "other", "no luck"));
+  EXPECT_EQ(catalog.Message(Error(Code::kInvalid, "outer", "m", args), Language::kChinese),
+            "对象 b：no luck");
+  EXPECT_EQ(catalog.Message(Error(Code::kInvalid, "none", "as it is"), Language::kChinese),
+            "as it is");
 }
 
 }  // namespace

@@ -102,7 +102,7 @@ describe('every page', () => {
           await noOverflow(v.page, page);
           assert.equal(await v.page.locator('html').getAttribute('lang'), look.language);
           // A problem that is shown is a failure, except where the server has nothing to say.
-          assert.equal(await v.page.locator('.shell-main .ant-alert-error').count(), 0, 'shows an error');
+          assert.equal(await v.page.locator('.ant-alert-error').count(), 0, 'shows an error');
           assert.deepEqual(v.complaints, [], page);
         });
       }

@@ -377,6 +377,15 @@ TEST(AuditOfACluster, KubectlGivesTheAlertsThatItShould) {
   ASSERT_TRUE(known) << known.error().ToString();
   EXPECT_EQ(known->status, 200);
 
+  // By their ids, in that order, without what is not there.
+  Value two = world.Call("GET", "/api/v1/events?q=kind:audit&limit=2")["items"];
+  ASSERT_EQ(two.size(), 2U);
+  std::string first(two[size_t{0}].StringAt("id")), second(two[size_t{1}].StringAt("id"));
+  Value by_id = world.Call("GET", "/api/v1/events?ids=" + second + ",none," + first)["items"];
+  ASSERT_EQ(by_id.size(), 2U);
+  EXPECT_EQ(by_id[size_t{0}], two[size_t{1}]);
+  EXPECT_EQ(by_id[size_t{1}], two[size_t{0}]);
+
   Value top = world.Call("GET", "/api/v1/events/top?field=user&q=kind:audit+ns:prod");
   EXPECT_EQ(top["items"][size_t{0}].StringAt("value"), "kubernetes-admin");
   Value histogram = world.Call("GET", "/api/v1/events/histogram?since=1h&buckets=60");

@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <re2/re2.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -178,6 +179,54 @@ TEST_F(ServerTest, TheReferenceHasTheDocument) {
   std::string text = ToJson(*document, {.indent = 1}) + "\n";
   if (std::getenv("BW_UPDATE_GOLDEN") != nullptr) ASSERT_TRUE(WriteFileAtomic(path, text, 0644));
   EXPECT_TRUE(ReadFile(path).value_or("") == text) << "BW_UPDATE_GOLDEN=1 rewrites " << path;
+}
+
+// Errors and events are told in the reader's language: what the server may raise by an id is in the
+// catalogue, and says something else in Chinese.
+TEST_F(ServerTest, WhateverIsSaidIsSaidInBothLanguages) {
+  // Folders whose errors a server's API can tell. Those of languages (CEL, Rego) speak of source
+  // text, and those of the command line to its user.
+  const std::vector<std::string> folders = {
+      "base",     "crypto",         "detect",        "formats",          "kube",      "net",
+      "platform", "features/audit", "features/node", "features/posture", "app/server"};
+  const std::set<std::string> not_told = {
+      "commands.cc",   "server_commands.cc", "client_commands.cc",
+      "api_client.cc", "agent.cc",           "duty.cc",
+      "host.cc"};
+  std::set<std::string> ids;
+  const RE2 raised(
+      R"re((?:Error|Event\w*|Bad\w*|Refused|Invalid|Fail\w*)\(\s*Code::k\w+,\s*"([a-z_]+(?:\.[a-z_0-9-]+)+)")re");
+  const RE2 said(R"re(\.message\s*=\s*"([a-z_]+(?:\.[a-z_0-9-]+)+)")re");
+  for (const std::string& folder : folders) {
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(BULWARK_SOURCE_DIR "/src/" + folder)) {
+      std::string name = entry.path().filename().string();
+      if (!name.ends_with(".cc") || name.ends_with("_test.cc") || name.ends_with("_bench.cc") ||
+          name.ends_with("_fuzz.cc") || not_told.contains(name))
+        continue;
+      std::string text = ReadFile(entry.path().string()).value_or("");
+      for (const RE2* pattern : {&raised, &said}) {
+        re2::StringPiece rest(text);
+        std::string id;
+        while (RE2::FindAndConsume(&rest, *pattern, &id)) ids.insert(id);
+      }
+    }
+  }
+  EXPECT_GT(ids.size(), 150U);
+  std::vector<std::string> missing;
+  for (const std::string& id : ids) {
+    if (server_->catalog().Find(id) == nullptr) missing.push_back(id);
+  }
+  EXPECT_EQ(Join(missing, " "), "");
+  for (const auto& [id, text] : server_->catalog().all()) {
+    EXPECT_FALSE(text.en.empty()) << id;
+    bool chinese = std::any_of(text.zh.begin(), text.zh.end(), [](char c) { return c < 0; });
+    // Some are values and names alone.
+    std::string plain = text.en;
+    RE2::GlobalReplace(&plain, R"(\{\w+\})", "");
+    bool words = RE2::PartialMatch(plain, "[A-Za-z]{3}");
+    EXPECT_TRUE(chinese || !words) << id << ": " << text.zh;
+  }
 }
 
 // For every built-in role: each route answers 403 or 404 exactly where the role has no permission.

@@ -582,6 +582,7 @@ const en = {
   'summary.clusterIp': 'Cluster IP',
   'summary.external': 'External',
   'summary.selector': 'Selector',
+  'summary.podLabels': 'Pod labels',
   'summary.rules': 'Rules',
   'summary.verbs': 'Verbs',
   'summary.wildcard': 'Wildcards',

@@ -584,6 +584,7 @@ const zh: Messages = {
   'summary.clusterIp': '集群 IP',
   'summary.external': '外部地址',
   'summary.selector': '选择器',
+  'summary.podLabels': 'Pod 标签',
   'summary.rules': '规则数',
   'summary.verbs': '操作',
   'summary.wildcard': '通配符',

@@ -100,7 +100,7 @@ export function AssetLink({ asset, link = true, stacked = false }: { asset: Part
   const label = (
     <span className="mono clip" title={`${asset.kind} ${asset.namespace ? `${asset.namespace}/` : ''}${asset.name}`}>
       {asset.namespace && !stacked ? <span className="muted">{asset.namespace}/</span> : null}
-      {asset.name}
+      {asset.name || asset.kind}
     </span>
   );
   const row = (

@@ -159,8 +159,6 @@ std::string Cell(std::string_view text, size_t width) {
 Result<int> ListEvents(const ListCommand& command, Env& env) {
   ApiClient client = BW_TRY(ApiClient::Make(command.address, env));
   Arena arena;
-  std::string query =
-      QueryString({{"q", command.query}, {"since", command.since}, {"until", command.until}});
   if (!command.top.empty()) {
     Value root = BW_TRY(client.Get(
         fmt::format("/api/v1/events/top?{}",

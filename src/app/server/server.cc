@@ -11,6 +11,7 @@
 #include "app/server/agent_process.h"
 #include "app/server/api_client.h"
 #include "app/server/config_kinds.h"
+#include "app/server/error_texts.h"
 #include "app/server/recent_log.h"
 #include "app/server/system_routes.h"
 #include "base/files.h"
@@ -86,6 +87,7 @@ Event AccessEvent(const api::Request& request, const api::Route& route, int stat
   event.message = "access.request";
   event.args = {{"user", request.principal.name.empty() ? "anonymous" : request.principal.name},
                 {"what", route.summary},
+                {"method", request.http.method},
                 {"path", request.http.path},
                 {"status", std::to_string(status)}};
   return event;
@@ -179,7 +181,7 @@ Result<> Server::State::AddFeatures() {
   AddInventoryMessages(catalog);
   AddScheduleMessages(catalog);
   catalog.Add("access.request",
-              {"{user}: {what} ({path}, {status})", "{user}：{what}（{path}，{status}）"});
+              {"{user}: {what} ({path}, {status})", "{user} 请求 {method} {path}（{status}）"});
 
   pipeline = std::make_unique<Pipeline>(*events, metrics);
   auto record_access = [this](const api::Request& r, const api::Route& route, int status) {
@@ -297,6 +299,7 @@ Result<> Server::State::AddFeatures() {
     return audit::RenderAlert(catalog, record, language, arena);
   };
   system_routes = BW_TRY(AddSystemRoutes(*services, std::move(system)));
+  AddErrorTexts(catalog);
   api->SetConsole(ConsoleFiles());
   return Ok();
 }
@@ -376,7 +379,7 @@ Result<> Server::State::Begin() {
           fmt::format("cluster {} ({}): {}", local.name, server, added.error().ToString()));
     }
   }
-  scheduler->Every("auth.sweep", "@every 5m", [this](std::stop_token) {
+  scheduler->Every("auth.sweep", "@every 5m", [this](const std::stop_token&) {
     auto swept = auth->Sweep();
     if (!swept) Log(Level::kError, "auth.sweep", {{"error", swept.error()}});
   });
@@ -457,5 +460,6 @@ Result<std::unique_ptr<AgentProcess>> Server::StartLocalAgent(const std::string&
 const std::string& Server::ca_file() const { return state_->ca_file; }
 std::optional<std::string> Server::first_password() const { return state_->auth->first_password(); }
 const std::vector<std::string>& Server::warnings() const { return state_->warnings; }
+const Catalog& Server::catalog() const { return state_->catalog; }
 
 }  // namespace bulwark

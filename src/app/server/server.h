@@ -25,6 +25,7 @@
 
 #include "base/result.h"
 #include "kube/kubeconfig.h"
+#include "model/catalog.h"
 
 namespace bulwark {
 
@@ -86,6 +87,8 @@ class Server {
   // What could not be done at the start, and does not keep the server from running (a cluster that
   // is away).
   const std::vector<std::string>& warnings() const;
+  // Everything that it says, in both languages.
+  const Catalog& catalog() const;
 
  private:
   struct State;

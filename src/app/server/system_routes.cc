@@ -141,7 +141,7 @@ class System {
         "What helps to find out what is wrong; no secrets", "system.backup",
         [this](Request& r) { return Support(r); }, {}, "", "application/gzip");
     services_.scheduler.Every("retention", "@every 10m",
-                              [this](std::stop_token stop) { Forget(stop); });
+                              [this](const std::stop_token& stop) { Forget(stop); });
     return Ok();
   }
 
@@ -278,7 +278,7 @@ class System {
     return response;
   }
 
-  void Forget(std::stop_token stop) {
+  void Forget(const std::stop_token& stop) {
     Arena arena;
     auto settings = ReadSettings(arena);
     if (!settings) return Log(Level::kError, "retention", {{"error", settings.error()}});
@@ -445,15 +445,19 @@ class System {
                              .Finish());
     };
     cover("clusters", ready, total,
-          {"Clusters that answer and may be read", "可连接且可读取的集群"});
+          {"A cluster that does not answer, or may not be read, is not watched",
+           "无法连接或无权读取的集群不在监测之中"});
     uint64_t inspected =
         BW_TRY(CountVisible(r, "inspected", "inspections.read", "workload:true", part));
     uint64_t workloads = BW_TRY(
         CountVisible(r, "assets", "assets.read", "class:workload -gone:true -has:owner", part));
     cover("workloads", std::min(inspected, workloads), workloads,
-          {"Workloads that are inspected", "已巡检的工作负载"});
+          {"Workloads of kinds that may not be read are not judged",
+           "无权读取的类型中的工作负载不会被检查"});
     uint64_t agents = BW_TRY(CountVisible(r, "agents", "agents.read", "", clusters_only));
-    cover("nodes", agents, nodes, {"Nodes with an agent", "已部署代理的节点"});
+    cover("nodes", agents, nodes,
+          {"Without an agent, a node's kernel, runtime and files are not judged",
+           "未部署代理的节点，其内核、运行时和文件不会被检查"});
     std::vector<std::string> audited;
     uint64_t with_audit = 0;
     for (const Value& c : clusters) {
@@ -467,8 +471,8 @@ class System {
       if (!page.events.empty()) ++with_audit;
     }
     cover("audit", with_audit, total,
-          {"Clusters whose API audit events arrived within the last hour",
-           "最近一小时内有 API 审计事件的集群"});
+          {"Without API audit events, of the last hour, nobody sees who does what",
+           "最近一小时没有 API 审计事件的集群，无从得知谁做了什么"});
     root.Add("coverage", Value::Array(arena, coverage));
     auto count = [&](std::string_view name, std::string_view collection,
                      std::string_view permission, std::string_view text) -> Result<> {

@@ -208,7 +208,7 @@ Result<> Detection::Start() {
       BW_TRY(Replay(windows_us, NowUs()));
     }
   }
-  ticker_ = std::jthread([this](std::stop_token stop) { Tick(stop); });
+  ticker_ = std::jthread([this](const std::stop_token& stop) { Tick(stop); });
   return Ok{};
 }
 
@@ -334,7 +334,7 @@ bool Detection::Commit(std::vector<detect::Match>& matches, bool windows) {
   }
 }
 
-void Detection::Tick(std::stop_token stop) {
+void Detection::Tick(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     {
       std::unique_lock lock(ticker_mutex_);
@@ -390,7 +390,7 @@ Result<> Detection::Change(std::string_view rule, const detect::RuleSettings& se
   return Ok{};
 }
 
-Result<Detection::Trial> Detection::Try(std::shared_ptr<const detect::EventRule> rule,
+Result<Detection::Trial> Detection::Try(const std::shared_ptr<const detect::EventRule>& rule,
                                         int64_t since_us, const store::Query& visible,
                                         uint64_t limit) {
   Trial trial;

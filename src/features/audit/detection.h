@@ -78,7 +78,7 @@ class Detection {
     uint64_t errors = 0;
     bool all = true;  // false: there were more events than `limit`
   };
-  Result<Trial> Try(std::shared_ptr<const detect::EventRule> rule, int64_t since_us,
+  Result<Trial> Try(const std::shared_ptr<const detect::EventRule>& rule, int64_t since_us,
                     const store::Query& visible, uint64_t limit);
 
   // Until all that was published before is evaluated. For tests.
@@ -91,7 +91,7 @@ class Detection {
   void Evaluate(const Event& event, std::vector<detect::Match>& matches);
   // Commits what came of a batch. False if it could not be stored.
   bool Commit(std::vector<detect::Match>& matches, bool windows);
-  void Tick(std::stop_token stop);
+  void Tick(const std::stop_token& stop);
 
   store::StateStore& state_;
   store::EventStore& events_;

@@ -154,7 +154,30 @@ Response EventsAsCsv(const ContextPtr& c, store::EventQuery query, Language lang
   return out;
 }
 
+// Events by their ids, in that order; those that are not there, or not to be seen, are left out.
+Result<Response> EventsOfIds(const ContextPtr& c, Request& r, const std::string& ids) {
+  constexpr size_t kMaxIds = 100;
+  auto visible = VisibleEvents(r);
+  auto wanted = Split(ids, ',');
+  if (wanted.size() > kMaxIds) {
+    return Error(Code::kLimit, "audit.ids", fmt::format("more than {} ids", kMaxIds),
+                 {{"max", std::to_string(kMaxIds)}});
+  }
+  bool body = r.Query("bodies") != "false";
+  std::string out = R"({"items":[)";
+  Arena arena(size_t{64} << 10);
+  for (std::string_view id : wanted) {
+    auto event = BW_TRY(c->events.Get(Trim(id)));
+    if (!visible || !event || !store::Matches(*visible, store::EventSubject(*event))) continue;
+    if (out.back() == '}') out += ',';
+    arena.Reset();
+    AppendJson(out, EventToValue(*event, c->catalog, r.language, body, arena));
+  }
+  return Response::Json(out + "]}");
+}
+
 Result<Response> SearchEvents(const ContextPtr& c, Request& r) {
+  if (auto ids = r.Query("ids")) return EventsOfIds(c, r, *ids);
   auto query = BW_TRY(QueryOf(r));
   if (!query) return Response::Json(R"({"items":[]})");
   query->cursor = r.Query("cursor").value_or("");
@@ -166,7 +189,7 @@ Result<Response> SearchEvents(const ContextPtr& c, Request& r) {
   if (csv) return EventsAsCsv(c, *std::move(query), r.language);
   store::EventPage page = BW_TRY(c->events.Search(*query));
   std::string out = R"({"items":[)";
-  Arena arena(64 * 1024);
+  Arena arena(size_t{64} << 10);
   for (size_t i = 0; i < page.events.size(); ++i) {
     if (i != 0) out += ',';
     arena.Reset();
@@ -329,7 +352,7 @@ Result<Response> ShowAlert(const ContextPtr& c, const Request& r, const store::R
 
 using Deed = std::function<Result<store::Record>(const Request&, const Alerts::Deed&)>;
 
-void AddDeed(const ContextPtr& c, std::string name, std::string summary, std::string request,
+void AddDeed(const ContextPtr& c, const std::string& name, std::string summary, std::string request,
              Deed deed) {
   std::string id = name + "Alert";
   c->api.Add({.method = "POST",
@@ -442,23 +465,27 @@ Result<Response> ExceptAlert(const ContextPtr& c, Request& r) {
 }
 
 void AddEventRoutes(const ContextPtr& c) {
-  auto get = [&](std::string path, std::string id, std::string summary,
-                 std::vector<Parameter> parameters, std::string_view response, auto handler,
-                 std::vector<std::string> types = {}) {
+  auto get = [&](std::string_view path, std::string_view id, std::string_view summary,
+                 const std::vector<Parameter>& parameters, std::string_view response, auto handler,
+                 const std::vector<std::string>& types = {}) {
     c->api.Add({.method = "GET",
-                .path = std::move(path),
-                .id = std::move(id),
+                .path = std::string(path),
+                .id = std::string(id),
                 .tag = "events",
-                .summary = std::move(summary),
+                .summary = std::string(summary),
                 .permission = "events.read",
-                .parameters = std::move(parameters),
+                .parameters = parameters,
                 .response = std::string(response),
-                .types = std::move(types),
+                .types = types,
                 .handler = [c, handler](Request& r) { return handler(c, r); }});
   };
   get("/api/v1/events", "listEvents", "Events, the newest first",
       With({{.name = "limit", .description = "Of a page", .schema = std::string(kInteger)},
             {.name = "cursor", .description = "Of the page before"},
+            {.name = "ids",
+             .description =
+                 "These, comma-separated, and nothing else that is asked for; at most 100",
+             .schema = R"({"type":"string","maxLength":13000})"},
             {.name = "order",
              .description = "newest or oldest first",
              .schema = R"({"type":"string","enum":["newest","oldest"]})"},

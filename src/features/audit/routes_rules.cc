@@ -217,7 +217,7 @@ void AddRuleRoutes(const ContextPtr& c) {
               .response = "RuleList",
               .handler = [c](Request& r) -> Result<Response> {
                 std::string out = R"({"items":[)";
-                Arena arena(64 * 1024);
+                Arena arena(size_t{64} << 10);
                 for (const auto& rule : c->detection.rules().rules()) {
                   if (out.back() == '}') out += ',';
                   AppendJson(out, RenderRule(c, *rule, r.language, arena));

@@ -246,7 +246,7 @@ AuditFileSource::AuditFileSource(AuditFile file, store::StateStore& state, Pipel
 AuditFileSource::~AuditFileSource() { Stop(); }
 
 void AuditFileSource::Start() {
-  thread_ = std::jthread([this](std::stop_token stop) { Run(stop); });
+  thread_ = std::jthread([this](const std::stop_token& stop) { Run(stop); });
 }
 
 void AuditFileSource::Stop() {
@@ -254,7 +254,7 @@ void AuditFileSource::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void AuditFileSource::Run(std::stop_token stop) {
+void AuditFileSource::Run(const std::stop_token& stop) {
   auto wait = [&](std::chrono::milliseconds time) {
     std::unique_lock lock(mutex_);
     wake_.wait_for(lock, stop, time, [] { return false; });

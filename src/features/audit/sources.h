@@ -107,7 +107,7 @@ class AuditFileSource {
   void Stop();
 
  private:
-  void Run(std::stop_token stop);
+  void Run(const std::stop_token& stop);
   // How many lines came; an error of the file, or of a store.
   Result<size_t> Once(Tail& tail);
 

@@ -108,8 +108,8 @@ struct Version {
 
 std::optional<Version> ParseVersion(std::string_view text) {
   Version out;
-  const char* end = text.data() + text.size();
-  auto [dot, error] = std::from_chars(text.data(), end, out.major);
+  const char *begin = text.data(), *end = begin + text.size();
+  auto [dot, error] = std::from_chars(begin, end, out.major);
   if (error != std::errc() || dot == end || *dot != '.') return std::nullopt;
   auto [rest, failed] = std::from_chars(dot + 1, end, out.minor);
   if (failed != std::errc()) return std::nullopt;

@@ -52,7 +52,7 @@ Result<std::string> Host::Read(const std::string& path, size_t max_bytes) const 
 }
 
 std::optional<std::string> Host::Line(const std::string& path) const {
-  Result<std::string> text = Read(path, 64 * 1024);
+  Result<std::string> text = Read(path, size_t{64} << 10);
   if (!text) return std::nullopt;
   return ToValidUtf8(Trim(*text));
 }

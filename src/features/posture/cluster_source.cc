@@ -138,7 +138,7 @@ class ClusterReader {
     }
     if (options_.Whole()) {
       ReadKubelets(
-          checks_, client_, options_, [&](std::string object) { Add(object); },
+          checks_, client_, options_, [&](const std::string& object) { Add(object); },
           [&](Unread unread) { inspection_.AddUnread(std::move(unread)); });
       Flush();
     }

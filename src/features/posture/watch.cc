@@ -33,7 +33,7 @@ class ClusterWatcher : private LiveListener {
     if (options.check.exceptions != nullptr) live_.SetExceptions(*options.check.exceptions);
   }
 
-  Result<> Run(std::stop_token stop) {
+  Result<> Run(const std::stop_token& stop) {
     ClusterOptions cluster = watch_.cluster;
     cluster.stop = stop;
     auto planned = KindsToRead(checks_, client_, cluster, [&](const Unread& unread) {
@@ -244,7 +244,7 @@ class ClusterWatcher : private LiveListener {
 
 Result<> WatchCluster(const CheckSet& checks, const InspectOptions& options,
                       const kube::Client& client, const WatchOptions& watch, const LineSink& sink,
-                      std::stop_token stop) {
+                      const std::stop_token& stop) {
   return ClusterWatcher(checks, options, client, watch, sink).Run(stop);
 }
 

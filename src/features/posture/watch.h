@@ -52,6 +52,6 @@ using LineSink = std::function<void(std::string_view line)>;
 // what it serves; later failures are tried again and told as "unread".
 Result<> WatchCluster(const CheckSet& checks, const InspectOptions& options,
                       const kube::Client& client, const WatchOptions& watch, const LineSink& sink,
-                      std::stop_token stop);
+                      const std::stop_token& stop);
 
 }  // namespace bulwark::posture

@@ -51,7 +51,7 @@ class Webhook : public WatchSink {
  public:
   Webhook(std::string url, WebhookOptions options)
       : url_(std::move(url)), options_(std::move(options)), client_(options_.http) {
-    thread_ = std::jthread([this](std::stop_token stop) { Loop(stop); });
+    thread_ = std::jthread([this](const std::stop_token& stop) { Loop(stop); });
   }
   ~Webhook() override {
     {
@@ -94,7 +94,7 @@ class Webhook : public WatchSink {
     untold_ += count;
   }
 
-  void Loop(std::stop_token stop) {
+  void Loop(const std::stop_token& stop) {
     auto wait = options_.first_wait;
     std::unique_lock lock(mutex_);
     while (!stop.stop_requested()) {

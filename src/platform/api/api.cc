@@ -432,7 +432,9 @@ std::optional<net::ServerResponse> Api::State::ReadBody(Request& request, const 
   if (!body) {
     return ProblemWith(
         request, 400, "api.json",
-        catalog.Message("api.json", {{"why", body.error().message()}}, request.language), {});
+        catalog.Message("api.json", {{"why", catalog.Message(body.error(), request.language)}},
+                        request.language),
+        {});
   }
   request.body = *body;
   auto faults = schemas.Check(route.request, request.body);

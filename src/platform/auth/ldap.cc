@@ -41,7 +41,7 @@ using Message = std::unique_ptr<LDAPMessage, FreeMessage>;
 class Deadline {
  public:
   Deadline(const std::atomic<int>& fd, std::chrono::seconds time)
-      : thread_([this, &fd, time](std::stop_token stop) {
+      : thread_([this, &fd, time](const std::stop_token& stop) {
           std::unique_lock lock(mutex_);
           changed_.wait_for(lock, stop, time, [] { return false; });
           if (stop.stop_requested()) return;

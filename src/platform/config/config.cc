@@ -10,6 +10,7 @@
 #include "formats/diff.h"
 #include "formats/json.h"
 #include "formats/yaml_write.h"
+#include "model/catalog.h"
 
 namespace bulwark {
 
@@ -41,10 +42,15 @@ Value ObjectOf(const ConfigKind& kind, std::string_view name, const Value& recor
   return object.Finish();
 }
 
-Error BadObject(std::string what, std::string why) {
-  std::string message = fmt::format("{}: {}", what, why);
-  return Error(Code::kInvalid, "config.object", std::move(message),
-               {{"object", std::move(what)}, {"why", std::move(why)}});
+// What is wrong with an object.
+Error Wrong(std::string id, std::string message, std::vector<Error::Arg> args = {}) {
+  return Error(Code::kInvalid, "config." + id, std::move(message), std::move(args));
+}
+Error BadObject(std::string what, const Error& why) {
+  std::string message = fmt::format("{}: {}", what, why.ToString());
+  std::vector<Error::Arg> args = {{"object", std::move(what)}};
+  AddWhy(args, why);
+  return Error(Code::kInvalid, "config.object", std::move(message), std::move(args));
 }
 
 // "; did you mean X?", or nothing.
@@ -53,17 +59,23 @@ std::string Meant(std::string_view word, const std::vector<std::string_view>& na
   return meant.empty() ? "" : fmt::format("; did you mean {}?", meant);
 }
 
-// Nothing but these fields, each a text. What is wrong, or "".
-std::string Foreign(const Value& map, std::string_view path,
+// Nothing but these fields, each a text.
+Result<> OnlyFields(const Value& map, std::string_view path,
                     const std::vector<std::string_view>& fields) {
   for (const Value::Entry& entry : map.entries()) {
-    if (!entry.key.IsString()) return fmt::format("a name in {} is no text", path);
+    std::string where(path.empty() ? "it" : path);
+    if (!entry.key.IsString()) {
+      return Wrong("field", fmt::format("a name in {} is no text", where),
+                   {{"where", where}, {"field", "?"}});
+    }
     std::string_view field = entry.key.AsString();
     if (std::find(fields.begin(), fields.end(), field) != fields.end()) continue;
-    return fmt::format("{}{} is not a field{}", path == "it" ? "" : fmt::format("{}.", path), field,
-                       Meant(field, fields));
+    return Wrong("field",
+                 fmt::format("{}{} is not a field{}", path.empty() ? "" : fmt::format("{}.", path),
+                             field, Meant(field, fields)),
+                 {{"where", where}, {"field", std::string(field)}});
   }
-  return "";
+  return Ok();
 }
 
 // A key of the store that people can read and write.
@@ -132,13 +144,16 @@ Result<std::vector<ConfigChange>> Config::Plan(std::span<const Value> objects, b
   for (size_t i = 0; i < objects.size(); ++i) {
     Arena arena;
     const Value& object = objects[i];
-    if (!object.IsMap()) return BadObject(fmt::format("object {}", i + 1), "it is no map");
+    if (!object.IsMap())
+      return BadObject(fmt::format("object {}", i + 1), Wrong("no_map", "it is no map"));
     std::string_view kind_name = object.StringAt("kind");
     std::string name(object["metadata"].StringAt("name"));
     std::string what =
         kind_name.empty() ? fmt::format("object {}", i + 1) : fmt::format("{} {}", kind_name, name);
     if (object.StringAt("apiVersion") != kConfigApiVersion)
-      return BadObject(what, fmt::format("apiVersion is not {}", kConfigApiVersion));
+      return BadObject(what,
+                       Wrong("api_version", fmt::format("apiVersion is not {}", kConfigApiVersion),
+                             {{"expected", std::string(kConfigApiVersion)}}));
     const ConfigKind* kind = Find(kind_name);
     if (kind == nullptr) {
       std::vector<std::string_view> names;
@@ -148,35 +163,40 @@ Result<std::vector<ConfigChange>> Config::Plan(std::span<const Value> objects, b
                                Meant(kind_name, names), fmt::join(names, ", ")),
                    {{"object", what}});
     }
-    std::string wrong = Foreign(object, "it", {"apiVersion", "kind", "metadata", "spec"});
-    if (wrong.empty()) wrong = Foreign(object["metadata"], "metadata", {"name"});
-    if (!wrong.empty()) return BadObject(what, wrong);
-    if (name.empty()) return BadObject(what, "metadata.name is missing");
+    Result<> fields = OnlyFields(object, "", {"apiVersion", "kind", "metadata", "spec"});
+    if (fields) fields = OnlyFields(object["metadata"], "metadata", {"name"});
+    if (!fields) return BadObject(what, fields.error());
+    if (name.empty()) return BadObject(what, Wrong("no_name", "metadata.name is missing"));
     if (!IsName(name))
       return BadObject(
           fmt::format("{} {}", kind_name, i + 1),
-          fmt::format("metadata.name: at most {} bytes, none of them controls", kMaxName));
+          Wrong("bad_name",
+                fmt::format("metadata.name: at most {} bytes, none of them controls", kMaxName),
+                {{"limit", std::to_string(kMaxName)}}));
     if (!seen.emplace(kind->kind, name).second)
       return Error(Code::kInvalid, "config.twice", what + ": given twice", {{"object", what}});
     given_kinds.insert(kind->kind);
 
     const Value* spec = object.Find("spec");
-    if (spec == nullptr || !spec->IsMap()) return BadObject(what, "spec is missing or no map");
+    if (spec == nullptr || !spec->IsMap())
+      return BadObject(what, Wrong("no_spec", "spec is missing or no map"));
     for (const Value::Entry& entry : spec->entries()) {
       if (entry.key.IsString() && Has(kind->secrets, entry.key.AsString()))
-        return BadObject(what, fmt::format("spec.{} is a secret: set it in the console or by the "
-                                           "API, where it is sealed",
-                                           entry.key.AsString()));
+        return BadObject(what, Wrong("secret",
+                                     fmt::format("spec.{} is a secret: set it in the console or by "
+                                                 "the API, where it is sealed",
+                                                 entry.key.AsString()),
+                                     {{"field", std::string(entry.key.AsString())}}));
     }
-    wrong = Foreign(*spec, "spec", {kind->fields.begin(), kind->fields.end()});
-    if (!wrong.empty()) return BadObject(what, wrong);
+    fields = OnlyFields(*spec, "spec", {kind->fields.begin(), kind->fields.end()});
+    if (!fields) return BadObject(what, fields.error());
 
     auto record = BW_TRY(state_.Get(kind->collection, name));
     Value old;
     if (record) old = BW_TRY(ParseJson(record->body, arena));
     auto made = kind->make ? kind->make(name, *spec, old, arena, by)
                            : Result<Value>(TakeOver(*kind, *spec, old, arena));
-    if (!made) return BadObject(what, made.error().ToString());
+    if (!made) return BadObject(what, made.error());
     std::string before = record ? ToYaml(ObjectOf(*kind, name, old, arena)) : "";
     std::string after = ToYaml(ObjectOf(*kind, name, *made, arena));
     if (before == after) {

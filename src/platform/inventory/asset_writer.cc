@@ -59,7 +59,7 @@ KeyParts PartsOf(std::string_view key) {
   return parts;
 }
 
-bool Sleep(milliseconds time, std::stop_token stop) {
+bool Sleep(milliseconds time, const std::stop_token& stop) {
   std::mutex mutex;
   std::condition_variable_any never;
   std::unique_lock lock(mutex);
@@ -469,7 +469,7 @@ bool AssetWriter::Due() const {
   return Waiting() && Clock::now() - first_pending_ >= kLinger;
 }
 
-void AssetWriter::Flush(std::stop_token stop) {
+void AssetWriter::Flush(const std::stop_token& stop) {
   // Until all pods are known, images would be written over and over.
   if (synced_.contains("/Pod")) WriteImages();
   if (!Waiting()) return;

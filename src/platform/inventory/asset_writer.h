@@ -73,7 +73,7 @@ class AssetWriter {
   bool Waiting() const { return !pending_.empty() || !events_.empty(); }
   // Writes what waits. Tries until it succeeds or `stop` is asked for; an error that trying again
   // cannot help drops the batch, counted.
-  void Flush(std::stop_token stop);
+  void Flush(const std::stop_token& stop);
   // Removes what has been gone since before `since`.
   Result<> Forget(Timestamp since);
 

@@ -221,7 +221,7 @@ ClusterTask::ClusterTask(TaskContext context, ClusterRecord record,
 ClusterTask::~ClusterTask() { Stop(); }
 
 void ClusterTask::Start() {
-  thread_ = std::jthread([this](std::stop_token stop) { Run(stop); });
+  thread_ = std::jthread([this](const std::stop_token& stop) { Run(stop); });
 }
 
 void ClusterTask::Stop() {
@@ -272,7 +272,7 @@ void ClusterTask::Reconnect() {
   wake_.notify_all();
 }
 
-bool ClusterTask::Pause(milliseconds time, std::stop_token stop) {
+bool ClusterTask::Pause(milliseconds time, const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   wake_.wait_for(lock, stop, time, [&] { return reconnect_; });
   return !stop.stop_requested();
@@ -350,7 +350,7 @@ void ClusterTask::SetState(std::string_view state, std::optional<Error> reason) 
 
 // --- The thread ----------------------------------------------------------------------------------
 
-void ClusterTask::Run(std::stop_token stop) {
+void ClusterTask::Run(const std::stop_token& stop) {
   milliseconds wait = std::min(kFirstWait, context_.options.max_wait);
   while (!stop.stop_requested()) {
     {
@@ -367,7 +367,7 @@ void ClusterTask::Run(std::stop_token stop) {
   }
 }
 
-bool ClusterTask::Connect(std::stop_token stop) {
+bool ClusterTask::Connect(const std::stop_token& stop) {
   // Add() comes with a client that has just been tried.
   auto connect = [&]() -> Result<std::shared_ptr<const kube::Client>> {
     if (auto have = client()) return have;
@@ -406,7 +406,7 @@ bool ClusterTask::Connect(std::stop_token stop) {
   return true;
 }
 
-void ClusterTask::Watch(std::stop_token stop) {
+void ClusterTask::Watch(const std::stop_token& stop) {
   const std::shared_ptr<const kube::Client> client = *this->client();
   {
     std::lock_guard lock(mutex_);
@@ -528,7 +528,7 @@ void ClusterTask::AddTargets(const kube::Discovery& served, kube::Watches& watch
   }
 }
 
-void ClusterTask::Rediscover(kube::Watches& watches, std::stop_token stop) {
+void ClusterTask::Rediscover(kube::Watches& watches, const std::stop_token& stop) {
   auto client = this->client();
   if (!client) return;
   auto served = (*client)->Discover(stop);
@@ -561,7 +561,7 @@ void ClusterTask::Rediscover(kube::Watches& watches, std::stop_token stop) {
   discovery_ = std::make_shared<const kube::Discovery>(*std::move(served));
 }
 
-void ClusterTask::OnEvent(const kube::WatchEvent& event, std::stop_token stop) {
+void ClusterTask::OnEvent(const kube::WatchEvent& event, const std::stop_token& stop) {
   Target& target = targets_[event.target];
   const std::string what = kube::Describe(target.resource, "");
   auto forget_unreadable = [&] {
@@ -649,7 +649,7 @@ void ClusterTask::TellPut(const Target& target, const kube::WatchEvent& event) {
 
 // --- How it is -----------------------------------------------------------------------------------
 
-bool ClusterTask::Probe(std::stop_token stop) {
+bool ClusterTask::Probe(const std::stop_token& stop) {
   auto client = this->client();
   if (!client) return false;
   auto answer = (*client)->Do({.what = "the server's version",
@@ -687,7 +687,7 @@ bool ClusterTask::Probe(std::stop_token stop) {
   return false;
 }
 
-void ClusterTask::Settle(std::stop_token stop) {
+void ClusterTask::Settle(const std::stop_token& stop) {
   const auto now = Clock::now();
   const bool patience_ends =
       first_sync_ != Clock::time_point() && now - first_sync_ > kSettlePatience;

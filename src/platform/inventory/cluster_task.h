@@ -90,20 +90,20 @@ class ClusterTask {
     std::optional<Error> error;
   };
 
-  void Run(std::stop_token stop);
-  bool Connect(std::stop_token stop);
-  void Watch(std::stop_token stop);
+  void Run(const std::stop_token& stop);
+  bool Connect(const std::stop_token& stop);
+  void Watch(const std::stop_token& stop);
   void AddTargets(const kube::Discovery& served, kube::Watches& watches);
-  void Rediscover(kube::Watches& watches, std::stop_token stop);
-  void OnEvent(const kube::WatchEvent& event, std::stop_token stop);
+  void Rediscover(kube::Watches& watches, const std::stop_token& stop);
+  void OnEvent(const kube::WatchEvent& event, const std::stop_token& stop);
   void TellPut(const Target& target, const kube::WatchEvent& event);
   // Whether the cluster answers, with what that changes in its state.
-  bool Probe(std::stop_token stop);
-  void Settle(std::stop_token stop);
+  bool Probe(const std::stop_token& stop);
+  void Settle(const std::stop_token& stop);
   void SetState(std::string_view state, std::optional<Error> reason = std::nullopt);
   void Save(bool now);
   Result<> Commit(const ClusterRecord& record);
-  bool Pause(std::chrono::milliseconds time, std::stop_token stop);
+  bool Pause(std::chrono::milliseconds time, const std::stop_token& stop);
   Cluster Self() const;
 
   TaskContext context_;

@@ -129,7 +129,7 @@ Result<> LinkAgent::Send(std::string_view feature, std::string_view kind, int64_
   return Ok{};
 }
 
-bool LinkAgent::Flush(std::stop_token stop) {
+bool LinkAgent::Flush(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
     if (spool_->stats().waiting == 0) return true;

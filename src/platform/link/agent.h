@@ -78,7 +78,7 @@ class LinkAgent {
   Result<> Send(std::string_view feature, std::string_view kind, int64_t version,
                 std::string_view payload);
   // Waits until the server has acknowledged all that was sent; false where stop came first.
-  bool Flush(std::stop_token stop);
+  bool Flush(const std::stop_token& stop);
 
   struct Status {
     bool enrolled = false;

@@ -24,7 +24,7 @@ class Receiver {
   virtual ~Receiver() = default;
   // Each line is a JSON object without its newline. Errors: kUnavailable and kLimit are tried
   // again; with any other the lines are given up.
-  virtual Result<> Send(std::span<const std::string> lines, std::stop_token stop) = 0;
+  virtual Result<> Send(std::span<const std::string> lines, const std::stop_token& stop) = 0;
 };
 
 struct ReceiverContext {

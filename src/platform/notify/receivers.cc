@@ -51,7 +51,7 @@ class ToFile final : public Receiver {
   ToFile(std::string path, uint64_t max_bytes, int files)
       : path_(std::move(path)), max_bytes_(max_bytes), files_(files) {}
 
-  Result<> Send(std::span<const std::string> lines, std::stop_token) override {
+  Result<> Send(std::span<const std::string> lines, const std::stop_token&) override {
     if (!file_) BW_TRY(Open());
     std::string text;
     for (const std::string& line : lines) text.append(line).append("\n");
@@ -141,7 +141,7 @@ class ToHttp final : public Receiver {
         headers_(std::move(headers)),
         array_(array) {}
 
-  Result<> Send(std::span<const std::string> lines, std::stop_token stop) override {
+  Result<> Send(std::span<const std::string> lines, const std::stop_token& stop) override {
     net::HttpRequest request{.method = "POST", .url = url_, .headers = headers_};
     request.headers.emplace_back("Content-Type",
                                  array_ ? "application/json" : "application/x-ndjson");

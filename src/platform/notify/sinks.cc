@@ -60,7 +60,7 @@ class Sinks::Sink {
   ~Sink() { Stop(); }
 
   void Start(Pipeline& pipeline, std::vector<std::string> kinds) {
-    thread_ = std::jthread([this](std::stop_token stop) { Run(stop); });
+    thread_ = std::jthread([this](const std::stop_token& stop) { Run(stop); });
     subscription_ = pipeline.Subscribe("sink:" + id_, std::move(kinds),
                                        [this](std::span<const Event> events) { Take(events); });
   }
@@ -111,7 +111,7 @@ class Sinks::Sink {
     status_.last_error = std::move(text);
   }
 
-  void Run(std::stop_token stop) {
+  void Run(const std::stop_token& stop) {
     std::chrono::milliseconds wait = options_.first_wait;
     while (!stop.stop_requested()) {
       auto lines = spool_->Peek(options_.batch_lines);

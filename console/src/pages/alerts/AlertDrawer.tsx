@@ -14,7 +14,7 @@ import { and, term } from '../../lib/query';
 import { AssetLink, Facts, Num, SeverityMark, StateWord, Time } from '../../ui/basics';
 import { ProblemAlert } from '../../ui/Problem';
 import { Skeleton } from '../../ui/Skeleton';
-import { personOf } from '../shared';
+import { atTime, personOf } from '../shared';
 
 export default function AlertDrawer({ id, onClose }: { id: string; onClose: () => void }) {
   const { t } = useI18n();
@@ -73,7 +73,7 @@ function Body({ alert: a, act }: { alert: Alert; act: (verb: string, body: unkno
   const users = useGet<Page<User>>('/users', { limit: 200 }, { enabled: triage && may('users.read') });
   const names = [...new Set([session.user?.name ?? '', ...(users.data?.items ?? []).map((u) => u.name), ...(a.assignee ? [a.assignee] : [])])].filter(Boolean);
   const ids = a.events ?? [];
-  const events = useGet<Page<EventRecord>>('/events', { q: term('id', ...ids.slice(0, 20)), limit: 20 }, { enabled: !!ids.length && may('events.read') });
+  const events = useGet<Page<EventRecord>>('/events', { ids: ids.slice(0, 20).join(','), bodies: false }, { enabled: !!ids.length && may('events.read') });
   const around = and(a.target?.cluster && term('cluster', a.target.cluster), a.target?.namespace && term('ns', a.target.namespace), a.user ? term('user', a.user) : a.target?.name && term('name', a.target.name));
   const from = dayjs(a.firstSeen).subtract(10, 'minute').toISOString();
   const to = dayjs(a.lastSeen).add(10, 'minute').toISOString();
@@ -124,7 +124,7 @@ function Body({ alert: a, act }: { alert: Alert; act: (verb: string, body: unkno
           <ul className="lines panel">
             {(events.data?.items ?? []).map((event) => (
               <li key={event.id} className="row between wide">
-                <Link className="grow" to={`/events?open=${event.id}&since=${encodeURIComponent(from)}&until=${encodeURIComponent(to)}&q=${encodeURIComponent(term('id', event.id))}`}>
+                <Link className="grow" to={scoped('/events', { open: event.id, q: around, ...atTime(event.time) })}>
                   <span className="clip" title={event.message}>{event.message}</span>
                 </Link>
                 <span className="muted"><Time value={event.time} /></span>

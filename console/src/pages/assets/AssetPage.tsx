@@ -17,6 +17,7 @@ import { ServerTable } from '../../ui/ServerTable';
 import { Skeleton } from '../../ui/Skeleton';
 import FindingDrawer from '../findings/FindingDrawer';
 import { findingFields, useFindingColumns } from '../findings/Findings';
+import { atTime } from '../shared';
 import { workloadKinds } from './Assets';
 
 // "cluster/group/kind/ns/name", as Asset::Key(); a name may itself have slashes (images).
@@ -31,6 +32,16 @@ function findingsOf(asset: Asset, record: AssetRecord | undefined): string {
   // A pod's findings are its workload's.
   if (asset.kind === 'Pod' && record?.workload) return findingsOf(parseKey(record.workload), undefined);
   return and(cluster, asset.namespace && term('ns', asset.namespace), term('kind', asset.kind), term('name', asset.name));
+}
+
+// Labels and lists as people write them.
+function brief(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (Array.isArray(value)) return value.every((item) => typeof item !== 'object') ? value.join(', ') : JSON.stringify(value);
+  const { matchLabels, ...rest } = value as Record<string, unknown>;
+  if (matchLabels && !Object.keys(rest).length) return brief(matchLabels);
+  const entries = Object.entries(value);
+  return entries.every(([, of]) => typeof of === 'string') ? entries.map(([name, of]) => `${name}=${of}`).join(', ') : JSON.stringify(value);
 }
 
 function eventsOf(asset: Asset): string {
@@ -99,7 +110,7 @@ export default function AssetPage() {
                   ...(a.workload ? [[t('assets.workload'), <AssetLink key="w" asset={parseKey(a.workload)} />] as [React.ReactNode, React.ReactNode]] : []),
                   ...(a.node ? [[t('column.node'), <Link key="n" className="mono" to={`/asset?key=${encodeURIComponent(`${asset.cluster}//Node//${a.node}`)}`}>{a.node}</Link>] as [React.ReactNode, React.ReactNode]] : []),
                   ...(a.serviceAccount ? [[t('column.account'), <Link key="s" className="mono" to={`/asset?key=${encodeURIComponent(`${asset.cluster}//ServiceAccount/${asset.namespace}/${a.serviceAccount}`)}`}>{a.serviceAccount}</Link>] as [React.ReactNode, React.ReactNode]] : []),
-                  ...Object.entries(a.summary ?? {}).filter(([, v]) => v !== '' && v !== null).slice(0, 16).map(([name, v]): [React.ReactNode, React.ReactNode] => [t(`summary.${name}` as never) || name, typeof v === 'number' ? <Num key={name} value={v} /> : <span key={name} className="mono">{typeof v === 'object' ? JSON.stringify(v) : String(v)}</span>]),
+                  ...Object.entries(a.summary ?? {}).filter(([, v]) => v !== '' && v !== null).slice(0, 16).map(([name, v]): [React.ReactNode, React.ReactNode] => [t(`summary.${name}` as never) || name, typeof v === 'number' ? <Num key={name} value={v} /> : <span key={name} className="mono">{brief(v)}</span>]),
                   [t('column.created'), <Time key="c" value={a.createdAt} />],
                   [t('column.first'), <Time key="f" value={a.firstSeen} />],
                   [t('column.last'), <Time key="l" value={a.lastSeen} />],
@@ -158,6 +169,7 @@ function Findings({ query }: { query: string }) {
 
 export function EventList({ query, empty }: { query: string; empty?: React.ReactNode }) {
   const { t, word } = useI18n();
+  const scoped = useScoped();
   const events = useGet<Page<EventRecord>>('/events', { q: query, limit: 50 });
   if (events.error) return <ProblemAlert problem={events.error} onRetry={() => void events.refetch()} />;
   return (
@@ -170,7 +182,7 @@ export function EventList({ query, empty }: { query: string; empty?: React.React
             <li key={e.id} className="row between wide">
               <SeverityMark value={e.severity} bare />
               <span className="muted nowrap" style={{ width: 80 }}>{word('event.kind', e.kind)}</span>
-              <Link className="grow" to={`/events?open=${e.id}&range=30d&q=${encodeURIComponent(term('id', e.id))}`}><span className="clip" title={e.message}>{e.message}</span></Link>
+              <Link className="grow" to={scoped('/events', { open: e.id, q: query, ...atTime(e.time) })}><span className="clip" title={e.message}>{e.message}</span></Link>
               <span className="muted"><Time value={e.time} /></span>
             </li>
           ))}

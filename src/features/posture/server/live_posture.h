@@ -58,7 +58,7 @@ class LivePosture : public AssetListener {
 
   // A full inspection of a cluster, whose report is returned; recorded in "runs". Errors beside
   // those of the inventory: posture.running (kExists), posture.stopped (kUnavailable).
-  Result<Report> Run(const std::string& cluster, std::string_view by, std::stop_token stop);
+  Result<Report> Run(const std::string& cluster, std::string_view by, const std::stop_token& stop);
   // The same in the background; the key of the record, which is there by then.
   Result<std::string> StartRun(const std::string& cluster, std::string_view by);
 
@@ -108,11 +108,11 @@ class LivePosture : public AssetListener {
   void WriteRun(const std::string& key, const std::string& cluster, std::string_view by,
                 const std::string& started, const Result<Report>* report,
                 std::optional<uint64_t> drift);
-  Result<Report> Inspect(const std::string& cluster, std::stop_token stop);
+  Result<Report> Inspect(const std::string& cluster, const std::stop_token& stop);
   Result<Report> RunClaimed(const std::string& key, const std::string& cluster, std::string_view by,
-                            std::stop_token stop);
+                            const std::stop_token& stop);
   std::optional<uint64_t> DriftOf(const Report& report, const std::string& cluster,
-                                  int64_t started_us, std::stop_token stop);
+                                  int64_t started_us, const std::stop_token& stop);
 
   Services& services_;
   const CheckSet& checks_;

@@ -36,7 +36,7 @@ const store::Collection& RunsCollection() {
   return collection;
 }
 
-Result<Report> LivePosture::Inspect(const std::string& cluster, std::stop_token stop) {
+Result<Report> LivePosture::Inspect(const std::string& cluster, const std::stop_token& stop) {
   auto client = BW_TRY(services_.inventory.ClientOf(cluster));
   std::string name = NameOf(cluster);
   Exceptions active = BW_TRY(exceptions_.ActiveFor(cluster, name));
@@ -68,7 +68,7 @@ Result<> LivePosture::Claim(const std::string& cluster) {
 }
 
 Result<Report> LivePosture::Run(const std::string& cluster, std::string_view by,
-                                std::stop_token stop) {
+                                const std::stop_token& stop) {
   BW_TRY(Claim(cluster));
   return RunClaimed(HexEncode(crypto::RandomBytes(8)), cluster, by, stop);
 }
@@ -115,7 +115,7 @@ void LivePosture::WriteRun(const std::string& key, const std::string& cluster, s
 // In how many findings what watching has led to differs from a full inspection. What opened,
 // changed or closed since that began is no difference. Nothing where there is nothing to compare.
 std::optional<uint64_t> LivePosture::DriftOf(const Report& report, const std::string& cluster,
-                                             int64_t started_us, std::stop_token stop) {
+                                             int64_t started_us, const std::stop_token& stop) {
   std::set<std::string> found;
   for (const Finding& f : report.findings) found.insert(f.id);
   // Watches are a moment behind, and checks between objects run once changes have settled.
@@ -156,7 +156,7 @@ std::optional<uint64_t> LivePosture::DriftOf(const Report& report, const std::st
 }
 
 Result<Report> LivePosture::RunClaimed(const std::string& key, const std::string& cluster,
-                                       std::string_view by, std::stop_token stop) {
+                                       std::string_view by, const std::stop_token& stop) {
   std::stop_source ending;
   {
     std::lock_guard lock(mutex_);
@@ -198,15 +198,15 @@ Result<std::string> LivePosture::StartRun(const std::string& cluster, std::strin
   }
   std::erase_if(runs_, [](const Background& run) { return run.done->load(); });
   auto finished = std::make_shared<std::atomic<bool>>(false);
-  runs_.push_back(
-      {finished,
-       std::jthread([this, key, cluster, finished, who = std::string(by)](std::stop_token stop) {
-         auto done = RunClaimed(key, cluster, who, stop);
-         if (!done) {
-           Log(Level::kWarn, "posture.run", {{"cluster", cluster}, {"error", done.error()}});
-         }
-         *finished = true;
-       })});
+  runs_.push_back({finished, std::jthread([this, key, cluster, finished,
+                                           who = std::string(by)](const std::stop_token& stop) {
+                     auto done = RunClaimed(key, cluster, who, stop);
+                     if (!done) {
+                       Log(Level::kWarn, "posture.run",
+                           {{"cluster", cluster}, {"error", done.error()}});
+                     }
+                     *finished = true;
+                   })});
   return key;
 }
 
