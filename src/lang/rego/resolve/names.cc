@@ -180,7 +180,7 @@ void NameResolver::Name(rego::Term& term) {
   if (!there) scope.bindings.push_back({term.name, nullptr, Occurrence::kSeen});
 }
 
-void NameResolver::Callee(rego::Term& callee) {
+void NameResolver::Callee(rego::Term& callee, bool nested) {
   rego::Term& head = callee.kind == TermKind::kRef ? *callee.items[0] : callee;
   if (head.kind != TermKind::kVar) return Term(callee);
   if (Variable* variable = Declared(head.name); variable != nullptr) {
@@ -192,7 +192,7 @@ void NameResolver::Callee(rego::Term& callee) {
       }
     }
     ++variable->uses;
-    Fail(callee.at, fmt::format("called function {} shadowed", name));
+    if (nested) Fail(callee.at, fmt::format("called function {} shadowed", name));
     return;
   }
   if (!Hidden(head.name)) {
@@ -226,7 +226,7 @@ void NameResolver::Term(rego::Term& term) {
       for (rego::Term* item : term.items) Term(*item);
       return;
     case TermKind::kCall:
-      Callee(*term.items[0]);
+      Callee(*term.items[0], true);
       for (rego::Term* item : term.items.subspan(1)) Term(*item);
       return;
     case TermKind::kArrayComprehension:
@@ -299,7 +299,7 @@ void NameResolver::With(rego::Expr& expr) {
     if (with.target->kind == TermKind::kCall) {
       Term(*with.target);
     } else {
-      Callee(*with.target);  // a root, or a function's name: no variable
+      Callee(*with.target, false);  // a root, or a function's name: no variable
       if (with.target->kind == TermKind::kRef) {
         for (rego::Term* item : with.target->items.subspan(1)) Term(*item);
       }
@@ -312,7 +312,7 @@ void NameResolver::Terms(rego::Expr& expr) {
     Term(*expr.term);
     return;
   }
-  Callee(*expr.terms[0]);
+  Callee(*expr.terms[0], false);
   for (rego::Term* term : expr.terms.subspan(1)) Term(*term);
 }
 
@@ -327,7 +327,7 @@ void NameResolver::Assign(rego::Expr& expr) {
   }
   AssignTo(*expr.terms[1]);
   // The values were seen already, and are not counted twice.
-  for (rego::With& with : expr.with) Callee(*with.target);
+  for (rego::With& with : expr.with) Callee(*with.target, false);
 }
 
 void NameResolver::AssignTo(rego::Term& term) {
@@ -355,7 +355,17 @@ void NameResolver::AssignTo(rego::Term& term) {
 
 void NameResolver::DeclarePattern(rego::Term& term, const Location& at) {
   switch (term.kind) {
-    case TermKind::kVar: term.variable = Declare(term, Occurrence::kDeclared, at); return;
+    case TermKind::kVar:
+      // The same name twice in a pattern is one variable.
+      for (size_t i = first_of_pattern_; i < scopes_.back().bindings.size(); ++i) {
+        const Binding& binding = scopes_.back().bindings[i];
+        if (binding.name == term.name && binding.variable != nullptr) {
+          term.variable = binding.variable;
+          return;
+        }
+      }
+      term.variable = Declare(term, Occurrence::kDeclared, at);
+      return;
     case TermKind::kArray:
       for (rego::Term* item : term.items) DeclarePattern(*item, at);
       return;
@@ -384,11 +394,13 @@ void NameResolver::SomeIn(rego::Expr& expr) {
   walk(walk, domain);
   std::ranges::sort(bound);
   for (std::string_view name : bound) {
-    if (name.starts_with('$') || std::ranges::find(used, name) == used.end()) continue;
+    if (name.starts_with('$') || IsRoot(name) || std::ranges::find(used, name) == used.end())
+      continue;
     Fail(expr.at, fmt::format("var {} assigned before", name));
     return;
   }
   Term(domain);
+  first_of_pattern_ = scopes_.back().bindings.size();
   for (size_t i = 0; i + 1 < expr.terms.size(); ++i) DeclarePattern(*expr.terms[i], expr.at);
   With(expr);
 }

@@ -53,7 +53,8 @@ class NameResolver {
   Variable* Declare(const rego::Term& var, Occurrence how, const Location& at);
   void Name(rego::Term& term);
   void Term(rego::Term& term);
-  void Callee(rego::Term& callee);
+  // `nested`: a call within a term, which must not be one of a variable.
+  void Callee(rego::Term& callee, bool nested);
   void Argument(rego::Term& term);
   void Bodies(Body body);
   void Expr(rego::Expr& expr);
@@ -76,6 +77,7 @@ class NameResolver {
   std::vector<Diagnostic>& errors_;
   std::string_view file_;
   std::vector<Scope> scopes_;
+  size_t first_of_pattern_ = 0;  // among the bindings of the innermost scope
   std::unordered_map<std::string_view, Variable*> implicit_;
 };
 

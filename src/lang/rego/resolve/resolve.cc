@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "lang/rego/resolve/names.h"
@@ -105,11 +106,12 @@ class UnsafeReport {
     for (const auto& [expr, open] : unsafe) {
       if (IsAssignment(*expr)) CollectVars(*expr->terms[1], assigned, {.closures = true});
       open.ForEach([&](uint32_t id) {
+        const Location place = PlaceOf(*expr, id);
         auto at = std::ranges::find(found, id, &Found::id);
         if (at == found.end()) {
-          found.push_back({id, expr->at});
-        } else if (Before(expr->at, at->at)) {
-          at->at = expr->at;
+          found.push_back({id, place});
+        } else if (Before(place, at->at)) {
+          at->at = place;
         }
       });
     }
@@ -140,6 +142,22 @@ class UnsafeReport {
   }
 
  private:
+  // Where an expression needs a variable: the expression, or the calls within it.
+  static Location PlaceOf(const Expr& expr, uint32_t id) {
+    std::optional<Location> first;
+    auto walk = [&](auto& self, const Term& term, const Location& at) -> void {
+      if (term.kind == TermKind::kVar && term.variable != nullptr && term.variable->id == id) {
+        if (!first || Before(at, *first)) first = at;
+      }
+      const bool call = term.kind == TermKind::kCall;
+      for (const Term* item : term.items) self(self, *item, call ? term.at : at);
+    };
+    if (expr.kind == ExprKind::kTerm) walk(walk, *expr.term, expr.at);
+    for (const Term* term : expr.terms) {
+      if (term != nullptr) walk(walk, *term, expr.at);
+    }
+    return first.value_or(expr.at);
+  }
   static bool Before(const Location& a, const Location& b) {
     return a.row != b.row ? a.row < b.row : a.column < b.column;
   }
@@ -185,6 +203,11 @@ void CheckHead(const Orderer& orderer, const Rule& rule, const VarSet& arguments
         report.Add(t.name, t.at, errors);
       }
       for (const Term* item : t.items) self(self, *item);
+      if (t.kind != TermKind::kTemplateString) return;
+      for (const Expr* part : t.body) {
+        if (part->kind == ExprKind::kTerm) self(self, *part->term);
+        for (const Term* item : part->terms) self(self, *item);
+      }
     };
     locate(locate, *term);
   }
@@ -223,7 +246,7 @@ void CheckPrints(const Orderer& orderer, Body body, VarSet safe, const RuleInfo&
       }
       for (const Term* item : term.items) self(self, *item);
     };
-    if (expr->term != nullptr) closures(closures, *expr->term);
+    if (expr->kind == ExprKind::kTerm) closures(closures, *expr->term);
     for (const Term* term : expr->terms) {
       if (term != nullptr) closures(closures, *term);
     }

@@ -25,7 +25,7 @@ void CollectCalls(const Term& term, std::vector<const Term*>& out) {
 }
 
 void CollectCalls(const Expr& expr, std::vector<const Term*>& out) {
-  if (expr.term != nullptr) CollectCalls(*expr.term, out);
+  if (expr.kind == ExprKind::kTerm) CollectCalls(*expr.term, out);
   const size_t first = expr.kind == ExprKind::kCall ? 1 : 0;
   for (size_t i = first; i < expr.terms.size(); ++i) {
     if (expr.terms[i] != nullptr && !(expr.kind == ExprKind::kEvery && i < 2))
@@ -147,7 +147,7 @@ void ClosureVars(const Term& term, VarSet& out) {
 // The variables in the closures of an expression.
 void ClosureVars(const Expr& expr, VarSet& out) {
   if (IsPrint(expr)) CollectVars(expr, out, {.closures = true});
-  if (expr.term != nullptr) ClosureVars(*expr.term, out);
+  if (expr.kind == ExprKind::kTerm) ClosureVars(*expr.term, out);
   for (const Term* term : expr.terms) {
     if (term != nullptr) ClosureVars(*term, out);
   }
@@ -522,7 +522,7 @@ void Orderer::OrderWithin(Term& term, const VarSet& bound, const Expr* context,
 }
 
 void Orderer::OrderWithin(Expr& expr, const VarSet& bound, std::vector<Unsafe>& unsafe) {
-  if (expr.term != nullptr) OrderWithin(*expr.term, bound, &expr, unsafe);
+  if (expr.kind == ExprKind::kTerm) OrderWithin(*expr.term, bound, &expr, unsafe);
   for (Term* term : expr.terms) {
     if (term != nullptr) OrderWithin(*term, bound, &expr, unsafe);
   }
