@@ -95,8 +95,9 @@ struct Test : Shared {
     if (!report) {
       return Error(Code::kInvalid, fmt::format("auditing objects: {}", report.error().message()));
     }
-    env.out(FormatGateReport(
-        *report, {.output = output, .deny_only = deny_only, .trace = trace, .stats = stats}));
+    PrintGateReport(*report,
+                    {.output = output, .deny_only = deny_only, .trace = trace, .stats = stats},
+                    env.out);
     if (!prints.empty()) env.out(fmt::format("\n{}\n", prints));
     return std::any_of(report->results.begin(), report->results.end(), Denies) ? kFailed : 0;
   }

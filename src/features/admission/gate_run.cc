@@ -154,19 +154,21 @@ class Reviewer {
     options.context.host = host_;
     if (options_.trace) options.context.trace = &out.trace;
     Response response = BW_TRY(client_.Judge(*review, options, scratch_));
-    for (Violation& violation : response.violations) {
+    for (const Violation& violation : response.violations) {
       GateResult result;
       result.constraint = violation.constraint;
-      result.message = resultant == nullptr
-                           ? std::move(violation.message)
-                           : ImpliedMessage(resultant->template_name, violation.message);
+      result.message =
+          resultant == nullptr
+              ? kept_.Copy(violation.message)
+              : kept_.Copy(ImpliedMessage(resultant->template_name, violation.message));
       result.has_details = violation.has_details;
       result.details = violation.details.CopyTo(kept_);
+      // Both last: the expansion's templates and the constraint stay with the report.
       result.enforcement_action = resultant == nullptr || resultant->enforcement_action.empty()
-                                      ? std::move(violation.enforcement_action)
-                                      : std::string(resultant->enforcement_action);
-      result.scoped_actions = std::move(violation.scoped_actions);
-      out.results.push_back(std::move(result));
+                                      ? std::string_view(violation.constraint->action)
+                                      : resultant->enforcement_action;
+      result.scoped_actions = &violation.constraint->scoped;
+      out.results.push_back(result);
     }
     for (const TimeSpent& spent : response.times) {
       out.times.push_back(
@@ -273,8 +275,9 @@ Result<GateReport> RunGateTest(std::span<const Value> objects, const GateTestOpt
 
 bool Denies(const GateResult& result) {
   return result.enforcement_action == "deny" ||
-         std::find(result.scoped_actions.begin(), result.scoped_actions.end(), "deny") !=
-             result.scoped_actions.end();
+         (result.scoped_actions != nullptr &&
+          std::find(result.scoped_actions->begin(), result.scoped_actions->end(), "deny") !=
+              result.scoped_actions->end());
 }
 
 // --- Printing ------------------------------------------------------------------------------------
@@ -294,9 +297,9 @@ GoNode JsonResult(const GateResult& result, const std::string* trace) {
   if (!result.enforcement_action.empty()) {
     out.Add("enforcementAction", Text(result.enforcement_action));
   }
-  if (!result.scoped_actions.empty()) {
+  if (result.scoped_actions != nullptr && !result.scoped_actions->empty()) {
     GoNode list = GoNode::List();
-    for (const std::string& action : result.scoped_actions) list.Append(Text(action));
+    for (const std::string& action : *result.scoped_actions) list.Append(Text(action));
     out.Add("scopedActions", std::move(list));
   }
   out.Add("violatingObject", GoNode(result.violating_object));
@@ -314,7 +317,9 @@ GoNode YamlResult(const GateResult& result, const std::string* trace) {
   inner.Add("constraint", GoNode::Struct().Add("object", GoNode(result.constraint->object)));
   inner.Add("enforcementaction", Text(result.enforcement_action));
   GoNode list = GoNode::List();
-  for (const std::string& action : result.scoped_actions) list.Append(Text(action));
+  if (result.scoped_actions != nullptr) {
+    for (const std::string& action : *result.scoped_actions) list.Append(Text(action));
+  }
   inner.Add("scopedenforcementactions", std::move(list));
   GoNode out = GoNode::Struct();
   out.Add("result", std::move(inner));
@@ -365,45 +370,64 @@ GoNode Stats(const GateReport& report, bool trace, bool yaml) {
   return out;
 }
 
-std::string Human(const std::vector<const GateResult*>& results, const std::string* trace) {
-  std::string out;
-  for (const GateResult* result : results) {
-    ObjectView object(result->violating_object);
-    ObjectView constraint(result->constraint->object);
-    out += fmt::format("{}/{} {}{}{}: [{}] Message: {}\n", object.api_version, object.kind,
-                       object.ns, object.ns.empty() ? "" : "/", object.name,
-                       GoQuote(constraint.name), GoQuote(result->message));
-    if (trace != nullptr) out += fmt::format("Trace: {}", *trace);
-  }
-  return out;
+void AppendHuman(std::string& out, const GateResult& result, const std::string* trace) {
+  ObjectView object(result.violating_object);
+  ObjectView constraint(result.constraint->object);
+  out += fmt::format("{}/{} {}{}{}: [{}] Message: {}\n", object.api_version, object.kind, object.ns,
+                     object.ns.empty() ? "" : "/", object.name, GoQuote(constraint.name),
+                     GoQuote(result.message));
+  if (trace != nullptr) out += fmt::format("Trace: {}", *trace);
 }
 
 }  // namespace
 
-std::string FormatGateReport(const GateReport& report, const GateFormat& format) {
-  std::vector<const GateResult*> results;
-  for (const GateResult& result : report.results) {
-    if (!format.deny_only || Denies(result)) results.push_back(&result);
-  }
+void PrintGateReport(const GateReport& report, const GateFormat& format,
+                     const std::function<void(std::string_view)>& out) {
   const std::string* trace = format.trace ? &report.trace : nullptr;
   std::string output = AsciiLower(format.output);
-  if (output == "default") return "";
-  if (output != "json" && output != "yaml") return Human(results, trace);
-  bool yaml = output == "yaml";
-  GoNode list = GoNode::List();
-  for (const GateResult* result : results) {
-    list.Append(yaml ? YamlResult(*result, trace) : JsonResult(*result, trace));
+  if (output == "default") return;
+  bool json = output == "json", yaml = output == "yaml";
+  bool stats = format.stats && (json || yaml);
+  std::string buffer;
+  auto flush = [&](size_t at_least) {
+    if (buffer.size() < at_least) return;
+    out(buffer);
+    buffer.clear();
+  };
+  if (stats) buffer = json ? "{\n    \"results\": " : "results:";
+  size_t printed = 0;
+  for (const GateResult& result : report.results) {
+    if (format.deny_only && !Denies(result)) continue;
+    bool first = printed++ == 0;
+    if (json) {
+      buffer += first ? "[" : ",";
+      buffer += stats ? "\n        " : "\n    ";
+      AppendGoJson(buffer, JsonResult(result, trace), stats ? 2 : 1);
+    } else if (yaml) {
+      if (first && stats) buffer += '\n';
+      AppendGoYamlItem(buffer, YamlResult(result, trace), stats ? 4 : 0);
+    } else {
+      AppendHuman(buffer, result, trace);
+    }
+    flush(size_t{1} << 16);
   }
   // A nil slice is null in JSON, and [] once YAML's way through JSON was taken.
-  bool none = results.empty();
-  if (!format.stats) {
-    if (none) return yaml ? "[]\n" : "null";
-    return yaml ? ToGoYaml(list) : ToGoJson(list);
+  if (json) buffer += printed == 0 ? "null" : stats ? "\n    ]" : "\n]";
+  if (yaml && printed == 0) buffer += stats ? " []\n" : "[]\n";
+  if (stats && json) {
+    buffer += ",\n    \"stats\": ";
+    AppendGoJson(buffer, Stats(report, format.trace, false), 1);
+    buffer += "\n}";
+  } else if (stats) {
+    buffer += ToGoYaml(GoNode::Struct().Add("stats", Stats(report, format.trace, true)));
   }
-  GoNode both = GoNode::Struct();
-  both.Add("results", none && !yaml ? GoNode(Value()) : std::move(list));
-  both.Add("stats", Stats(report, format.trace, yaml));
-  return yaml ? ToGoYaml(both) : ToGoJson(both);
+  flush(1);
+}
+
+std::string FormatGateReport(const GateReport& report, const GateFormat& format) {
+  std::string out;
+  PrintGateReport(report, format, [&](std::string_view text) { out += text; });
+  return out;
 }
 
 }  // namespace bulwark::admission

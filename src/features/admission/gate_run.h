@@ -7,6 +7,7 @@
 // Two of its ways that surprise: an object without a namespace is matched as if it stood in a
 // namespace without a name, and templates and constraints are reviewed like anything else.
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -57,11 +58,11 @@ struct GateTestOptions {
 struct GateResult {
   const Constraint* constraint = nullptr;
   Value violating_object;
-  std::string message;
-  bool has_details = false;
+  std::string_view message;
   Value details;
-  std::string enforcement_action;
-  std::vector<std::string> scoped_actions;
+  bool has_details = false;
+  std::string_view enforcement_action;
+  const std::vector<std::string>* scoped_actions = nullptr;
 };
 
 struct GateTime {
@@ -95,6 +96,10 @@ struct GateFormat {
   bool trace = false;
   bool stats = false;
 };
+// A piece at a time: every violation is printed with its constraint and its object, which can be
+// much more than there is in memory.
+void PrintGateReport(const GateReport& report, const GateFormat& format,
+                     const std::function<void(std::string_view)>& out);
 std::string FormatGateReport(const GateReport& report, const GateFormat& format);
 
 }  // namespace bulwark::admission

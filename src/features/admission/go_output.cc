@@ -116,27 +116,6 @@ void AppendGoJson(std::string& out, const Value& value, int depth) {
   out += map ? '}' : ']';
 }
 
-void AppendGoJson(std::string& out, const GoNode& node, int depth) {
-  if (node.kind == GoNode::Kind::kData) return AppendGoJson(out, node.value, depth);
-  bool map = node.kind == GoNode::Kind::kStruct;
-  if (node.fields.empty()) {
-    out += map ? "{}" : "[]";
-    return;
-  }
-  out += map ? '{' : '[';
-  for (size_t i = 0; i < node.fields.size(); ++i) {
-    if (i > 0) out += ',';
-    Indent(out, depth + 1);
-    if (map) {
-      AppendGoString(out, node.fields[i].first);
-      out += ": ";
-    }
-    AppendGoJson(out, node.fields[i].second, depth + 1);
-  }
-  Indent(out, depth);
-  out += map ? '}' : ']';
-}
-
 // --- YAML ----------------------------------------------------------------------------------------
 
 // strconv.FormatFloat(f, 'g', -1, 64): %e where the exponent is below -4 or above 5.
@@ -422,6 +401,35 @@ class YamlWriter {
 };
 
 }  // namespace
+
+void AppendGoJson(std::string& out, const GoNode& node, int depth) {
+  if (node.kind == GoNode::Kind::kData) return AppendGoJson(out, node.value, depth);
+  bool map = node.kind == GoNode::Kind::kStruct;
+  if (node.fields.empty()) {
+    out += map ? "{}" : "[]";
+    return;
+  }
+  out += map ? '{' : '[';
+  for (size_t i = 0; i < node.fields.size(); ++i) {
+    if (i > 0) out += ',';
+    Indent(out, depth + 1);
+    if (map) {
+      AppendGoString(out, node.fields[i].first);
+      out += ": ";
+    }
+    AppendGoJson(out, node.fields[i].second, depth + 1);
+  }
+  Indent(out, depth);
+  out += map ? '}' : ']';
+}
+
+void AppendGoYamlItem(std::string& out, const GoNode& node, int indent) {
+  YamlWriter writer;
+  writer.out.append(static_cast<size_t>(indent), ' ');
+  writer.out += '-';
+  writer.Node(node, indent, true);
+  out += writer.out;
+}
 
 std::string ToGoJson(const GoNode& node) {
   std::string out;

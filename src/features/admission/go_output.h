@@ -44,5 +44,9 @@ struct GoNode {
 std::string ToGoJson(const GoNode& node);
 // Ends with a line break.
 std::string ToGoYaml(const GoNode& node);
+// The same, within something larger: `depth` levels of four spaces; an item ("- …") of a list at
+// `indent`.
+void AppendGoJson(std::string& out, const GoNode& node, int depth);
+void AppendGoYamlItem(std::string& out, const GoNode& node, int indent);
 
 }  // namespace bulwark::admission
