@@ -288,8 +288,8 @@ void Planner::PlanNot(const Expr& expr) {
 
 // A variable in place of a term, which is evaluated here.
 Term* Planner::Hoisted(const Term& term) {
-  if (term.kind == TermKind::kScalar || term.kind == TermKind::kVar || Ground(term))
-    return const_cast<Term*>(&term);
+  const bool local = term.kind == TermKind::kVar && term.variable != nullptr;
+  if (local || Ground(term)) return const_cast<Term*>(&term);
   Variable& variable = hoisted_.emplace_back();
   variable.name = "$";
   variable.id = static_cast<uint32_t>(known_.places.size());

@@ -17,7 +17,8 @@
 //
 // What a policy does wrong (a conflict between rules, a built-in's error in strict mode) is an
 // Error whose id is OPA's code: eval_conflict_error, eval_builtin_error, eval_type_error,
-// eval_cancel_error, eval_with_merge_error, eval_internal_error; limits are eval_limit_error.
+// eval_cancel_error (also for time), eval_with_merge_error, eval_internal_error; other limits are
+// eval_limit_error.
 
 #include <atomic>
 #include <chrono>

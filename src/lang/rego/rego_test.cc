@@ -68,6 +68,9 @@ TEST(Rego, Answers) {
       {"package p\nf(\"a\", y) := y\nf(\"b\", y) := y * 2\nx := [f(\"a\", 1), f(\"b\", 1)]",
        "data.p.x", "", "[1,2]"},
       {"package p\nx if not input.a\n", "data.p.x", "{}", "true"},
+      // What a negated call needs is not negated: undefined stays undefined.
+      {"package p\nx if not is_array(y)\ny if input.b", "data.p.x", "{}", "undefined"},
+      {"package p\nx if not y\ny if input.b", "data.p.x", "{}", "true"},
       {"package p\nx if every v in input { v > 1 }", "data.p.x", "[2,3]", "true"},
       {"package p\nx if every v in input { v > 1 }", "data.p.x", "[2,1]", "undefined"},
       {"package p\nx := y if { y := input.a with input as {\"a\": 7} }", "data.p.x", "{}", "7"},
