@@ -145,6 +145,10 @@ TEST(TemplateString, JoinsItsParts) {
             "halt: eval_conflict_error: template-strings must not produce multiple outputs");
 }
 
+TEST(Yaml, WritesNumbersThatNoDoubleHolds) {
+  EXPECT_EQ(Call("yaml.marshal", "[[1e400, -1e-400]]"), R"("- 1e400\n- -0\n")");
+}
+
 TEST(Sets, StaySorted) {
   Arena arena;
   auto set = [&](std::string_view json) {

@@ -593,6 +593,7 @@ void Printer::FormatUnicode(uint64_t integer) {
 }  // namespace
 
 std::string SpellFloat(double real, char verb, int precision) {
+  if (!std::isfinite(real)) return std::isnan(real) ? "NaN" : (real < 0 ? "-Inf" : "+Inf");
   if (verb == 'b') {  // mantissa and power of two
     int exponent = 0;
     auto mantissa = static_cast<int64_t>(std::ldexp(std::frexp(real, &exponent), 53));

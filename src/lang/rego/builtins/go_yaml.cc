@@ -456,7 +456,8 @@ class Writer {
     if (value.IsDouble()) {
       out_ += SpellFloat(value.AsDouble(), 'g', -1);
     } else if (value.IsDecimal()) {
-      out_ += SpellFloat(value.ToDouble(), 'g', -1);
+      double real = value.ToDouble();  // past its range go-yaml takes the number for a word
+      out_ += std::isfinite(real) ? SpellFloat(real, 'g', -1) : NumberText(value);
     } else if (value.IsNumber()) {
       AppendNumber(out_, value);
     } else {
