@@ -55,7 +55,7 @@ spec:
   parameters: {}
 )";
 
-inline constexpr std::string_view kCelReplicas = R"(
+inline constexpr std::string_view kCelReplicas = R"yaml(
 apiVersion: templates.gatekeeper.sh/v1
 kind: ConstraintTemplate
 metadata: {name: replicas}
@@ -83,6 +83,6 @@ spec:
   enforcementAction: warn
   match: {kinds: [{apiGroups: ["apps"], kinds: [Deployment]}]}
   parameters: {max: 3}
-)";
+)yaml";
 
 }  // namespace bulwark::admission
