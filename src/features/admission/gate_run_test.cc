@@ -9,7 +9,7 @@ namespace bulwark::admission {
 
 namespace {
 
-std::string Run(std::string_view text, GateTestOptions options = {}, GateFormat format = {}) {
+std::string Reviewed(std::string_view text, GateTestOptions options = {}, GateFormat format = {}) {
   Arena arena;
   std::vector<Value> objects = Objects(arena, text);
   auto report = RunGateTest(objects, options);
@@ -18,7 +18,7 @@ std::string Run(std::string_view text, GateTestOptions options = {}, GateFormat 
 }
 
 TEST(GateRunTest, RegoWithDefaultsOfTheParameters) {
-  EXPECT_EQ(Run(fmt::format(
+  EXPECT_EQ(Reviewed(fmt::format(
                 "{}---\napiVersion: v1\nkind: Pod\nmetadata: {{name: a, namespace: x}}\n"
                 "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: b, labels: {{owner: me}}}}\n",
                 kRequiredLabels)),
@@ -28,11 +28,11 @@ TEST(GateRunTest, RegoWithDefaultsOfTheParameters) {
 TEST(GateRunTest, CelWithVariablesAndMessages) {
   constexpr std::string_view kDeployment =
       "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: a}}\nspec: {{replicas: {}}}\n";
-  EXPECT_EQ(Run(std::string(kCelReplicas) + fmt::format(kDeployment, 5)),
+  EXPECT_EQ(Reviewed(std::string(kCelReplicas) + fmt::format(kDeployment, 5)),
             "apps/v1/Deployment a: [\"few\"] Message: \"too many: 5\"\n");
-  EXPECT_EQ(Run(std::string(kCelReplicas) + fmt::format(kDeployment, 3)), "");
+  EXPECT_EQ(Reviewed(std::string(kCelReplicas) + fmt::format(kDeployment, 3)), "");
   // warn is no denial.
-  EXPECT_EQ(Run(std::string(kCelReplicas) + fmt::format(kDeployment, 5), {}, {.deny_only = true}),
+  EXPECT_EQ(Reviewed(std::string(kCelReplicas) + fmt::format(kDeployment, 5), {}, {.deny_only = true}),
             "");
 }
 
@@ -40,11 +40,11 @@ TEST(GateRunTest, CelThatFailsDeniesUnlessItIsToBeIgnored) {
   std::string text = std::string(kCelReplicas) +
                      "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {}\n";
   EXPECT_EQ(
-      Run(text),
+      Reviewed(text),
       "apps/v1/Deployment a: [\"few\"] Message: \"expression 'variables.replicas <= "
       "variables.params.max' resulted in error: composited variable \\\"replicas\\\" fails to "
       "evaluate: no such key: replicas\"\n");
-  EXPECT_EQ(Run(text, {.fail_by_default = false}), "");
+  EXPECT_EQ(Reviewed(text, {.fail_by_default = false}), "");
 }
 
 constexpr std::string_view kExpansion = R"(
@@ -78,13 +78,13 @@ spec: {template: {metadata: {labels: {app: api}}, spec: {}}}
 
 TEST(GateRunTest, ExpandsAndMutatesWhatIsGenerated) {
   // One of the two gets its label from the mutator.
-  EXPECT_EQ(Run(std::string(kRequiredLabels) + "---" + std::string(kExpansion)),
+  EXPECT_EQ(Reviewed(std::string(kRequiredLabels) + "---" + std::string(kExpansion)),
             "apps/v1/Deployment other/Web: [\"labels\"] Message: \"[Implied by expand] missing: "
             "{\\\"owner\\\"}\"\n");
 }
 
 TEST(GateRunTest, ExternalDataWithoutAProviderIsAnError) {
-  std::string out = Run(R"(
+  std::string out = Reviewed(R"(
 apiVersion: mutations.gatekeeper.sh/v1
 kind: Assign
 metadata: {name: external}
@@ -105,12 +105,12 @@ spec: {nodeName: x}
 
 TEST(GateRunTest, ErrorsOfTheSetUpAreGators) {
   EXPECT_EQ(
-      Run("apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: None\nmetadata: {name: a}\n"),
+      Reviewed("apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: None\nmetadata: {name: a}\n"),
       "error: adding constraint \"a\": missing ConstraintTemplate: template \"none\" not found");
-  EXPECT_EQ(Run("kind: Pod\nmetadata: {name: a}\n"),
+  EXPECT_EQ(Reviewed("kind: Pod\nmetadata: {name: a}\n"),
             "error: adding data of GVK \"/, Kind=Pod\": admission.k8s.gatekeeper.sh: invalid "
             "request object: resource a has no version\n");
-  EXPECT_EQ(Run(R"(
+  EXPECT_EQ(Reviewed(R"(
 apiVersion: templates.gatekeeper.sh/v1
 kind: ConstraintTemplate
 metadata: {name: none}
@@ -138,7 +138,7 @@ TEST(GateRunTest, DataAsGoWritesIt) {
                      "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, labels: "
                      "{\"10\": \"<&>\", \"9\": "
                      "\"yes\"}}\nspec: {replicas: 1000000, text: \"a\\nb\\n\"}\n";
-  EXPECT_EQ(Run(text, {}, {.output = "JSON"}), R"([
+  EXPECT_EQ(Reviewed(text, {}, {.output = "JSON"}), R"([
     {
         "target": "admission.k8s.gatekeeper.sh",
         "msg": "too many: 1000000",
@@ -186,7 +186,7 @@ TEST(GateRunTest, DataAsGoWritesIt) {
         "trace": null
     }
 ])");
-  EXPECT_EQ(Run(text, {}, {.output = "yaml"}), R"(- result:
+  EXPECT_EQ(Reviewed(text, {}, {.output = "yaml"}), R"(- result:
     target: admission.k8s.gatekeeper.sh
     msg: 'too many: 1000000'
     metadata: {}
@@ -223,9 +223,9 @@ TEST(GateRunTest, DataAsGoWritesIt) {
             b
   trace: null
 )");
-  EXPECT_EQ(Run("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n", {}, {.output = "json"}),
+  EXPECT_EQ(Reviewed("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n", {}, {.output = "json"}),
             "null");
-  EXPECT_EQ(Run("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n", {}, {.output = "yaml"}),
+  EXPECT_EQ(Reviewed("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n", {}, {.output = "yaml"}),
             "[]\n");
 }
 
