@@ -490,6 +490,7 @@ Report Inspection::Finish() {
   };
   for (size_t i = 0; i < by_check.size(); ++i) sum_up(work.checks.checks()[i].info, by_check[i]);
   for (size_t i = 0; i < by_rego.size(); ++i) sum_up(work.options.rego->infos()[i], by_rego[i]);
+  std::ranges::sort(report.checks, {}, &CheckInfo::id);  // Report::FindCheck() searches by it
   std::sort(report.unread.begin(), report.unread.end(), [](const Unread& a, const Unread& b) {
     return std::tie(a.place.file, a.place.line, a.what, a.error) <
            std::tie(b.place.file, b.place.line, b.what, b.error);

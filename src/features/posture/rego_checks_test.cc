@@ -107,14 +107,14 @@ TEST_F(RegoChecksTest, FindingsHaveWhatThePolicySays) {
     EXPECT_EQ(report->checks[0].title.en, "Images come from our registry");
     EXPECT_EQ(report->checks[0].title.In(Language::kChinese), "镜像来自我们的仓库");
     EXPECT_EQ(report->checks[0].remedy.en, "Push it to registry.example.");
-    EXPECT_EQ(report->checks[1].title.en, "images.warn");
+    EXPECT_EQ(report->checks[2].title.en, "images.warn");
   }
 }
 
 TEST_F(RegoChecksTest, ExceptionsCoverThem) {
   Write("p.rego", kPolicy);
   auto exceptions = Exceptions::Parse(
-      "exceptions:\n  - check: images.*\n    namespace: x\n    reason: known\n", "e.yaml", 0);
+      "exceptions:\n  - check: images.*\n    namespace: x\n    reason: known\n    owner: ann\n", "e.yaml", 0);
   ASSERT_TRUE(exceptions) << exceptions.error().ToString();
   auto report = Inspect(1, &*exceptions);
   ASSERT_TRUE(report);

@@ -71,7 +71,8 @@ class Maker {
 
  private:
   Value Text() {
-    size_t size = std::min<size_t>(Byte() % 64, bytes_.size());
+    const size_t wanted = Byte() % 64;  // before the rest is looked at: it takes a byte
+    const size_t size = std::min(wanted, bytes_.size());
     Value out = Value::String(arena_, bytes_.substr(0, size));
     bytes_.remove_prefix(size);
     return out;
