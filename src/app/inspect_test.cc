@@ -534,7 +534,7 @@ deny contains {"msg": msg, "path": "spec.template.spec.containers[0].image"} if 
   EXPECT_THAT(ran.out, HasSubstr("acme.deny"));
   EXPECT_THAT(ran.out, HasSubstr("ghcr.io/acme/web:1.2 is not from our registry"));
   EXPECT_THAT(ran.out, HasSubstr("privileged-container"));
-  Ran chinese = Inspect("k8s --rego policies --language zh");
+  Ran chinese = Inspect("k8s --rego policies --language zh --format html");
   EXPECT_THAT(chinese.out, HasSubstr("镜像来自我们的仓库"));
   Ran wrong = Inspect("k8s --rego none");
   EXPECT_EQ(wrong.code, kUsage);
