@@ -96,8 +96,7 @@ Result<std::string> HelpOn(CLI::App& app, const std::vector<std::string>& words,
     for (std::string_view page :
          {posture::ManualPage(words[0], language), words[0] == "cel" ? CelManualPage(language) : "",
           words[0] == "gate" ? admission::ManualPage(language) : "",
-          RegoManualPage(words[0], language),
-          words[0] == "agent" ? AgentManualPage(language) : "",
+          RegoManualPage(words[0], language), words[0] == "agent" ? AgentManualPage(language) : "",
           ServerManualPage(words[0], language)}) {
       if (!page.empty()) return std::string(page);
     }

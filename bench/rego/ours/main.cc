@@ -52,7 +52,8 @@ struct Case {
       parsed.push_back(BW_TRY(ParseModule(file, text, options)));
     }
     const std::string_view queries[] = {query};
-    return BW_TRY(Policy::CompileQueries(std::move(parsed), {}, queries))[0];
+    return BW_TRY(Policy::CompileQueries(std::move(parsed), {}, queries))
+    [0];
   }
 };
 
@@ -129,8 +130,7 @@ Result<> Measure(const Case& one) {
   fmt::print(
       R"({{"name":"{}","ns_per_eval":{:.1f},"compile_ns":{:.0f},"policy_bytes":{},"value":{}}})"
       "\n",
-      one.name, best, compiles[compiles.size() / 2], bytes,
-      value ? ToJson(*value) : "null");
+      one.name, best, compiles[compiles.size() / 2], bytes, value ? ToJson(*value) : "null");
   std::fflush(stdout);
   return Ok{};
 }
@@ -147,8 +147,7 @@ Result<> Run(const std::string& cases_file, const std::string& only, double seco
       EvalOptions options;
       options.input = one.has_input ? &one.input : nullptr;
       options.data = &one.data;
-      fmt::print("{}: {:.0f} ns\n", one.name,
-                 BW_TRY(Evaluate(*prepared, options, seconds * 1e9)));
+      fmt::print("{}: {:.0f} ns\n", one.name, BW_TRY(Evaluate(*prepared, options, seconds * 1e9)));
     } else if (auto measured = Measure(one); !measured) {
       // The others are worth having all the same.
       fmt::print(stderr, "{}: {}\n", one.name, measured.error().ToString());

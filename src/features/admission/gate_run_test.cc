@@ -32,8 +32,9 @@ TEST(GateRunTest, CelWithVariablesAndMessages) {
             "apps/v1/Deployment a: [\"few\"] Message: \"too many: 5\"\n");
   EXPECT_EQ(Reviewed(std::string(kCelReplicas) + fmt::format(kDeployment, 3)), "");
   // warn is no denial.
-  EXPECT_EQ(Reviewed(std::string(kCelReplicas) + fmt::format(kDeployment, 5), {}, {.deny_only = true}),
-            "");
+  EXPECT_EQ(
+      Reviewed(std::string(kCelReplicas) + fmt::format(kDeployment, 5), {}, {.deny_only = true}),
+      "");
 }
 
 TEST(GateRunTest, CelThatFailsDeniesUnlessItIsToBeIgnored) {

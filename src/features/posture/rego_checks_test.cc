@@ -114,7 +114,8 @@ TEST_F(RegoChecksTest, FindingsHaveWhatThePolicySays) {
 TEST_F(RegoChecksTest, ExceptionsCoverThem) {
   Write("p.rego", kPolicy);
   auto exceptions = Exceptions::Parse(
-      "exceptions:\n  - check: images.*\n    namespace: x\n    reason: known\n    owner: ann\n", "e.yaml", 0);
+      "exceptions:\n  - check: images.*\n    namespace: x\n    reason: known\n    owner: ann\n",
+      "e.yaml", 0);
   ASSERT_TRUE(exceptions) << exceptions.error().ToString();
   auto report = Inspect(1, &*exceptions);
   ASSERT_TRUE(report);

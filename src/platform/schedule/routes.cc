@@ -37,15 +37,16 @@ class Routes {
   Routes(Scheduler& scheduler, store::StateStore& state) : scheduler_(scheduler), state_(state) {}
 
   static void Add(api::Api& api, std::shared_ptr<Routes> self) {
-    api.AddSchema("Schedule",
-                  fmt::format(R"({{"type":"object","required":["id","name","feature","cron","enabled"],
+    api.AddSchema(
+        "Schedule",
+        fmt::format(R"({{"type":"object","required":["id","name","feature","cron","enabled"],
       "properties":{{"id":{{"type":"string"}},{},
       "lastRun":{{"type":"string","format":"date-time"}},
       "nextRun":{{"type":"string","format":"date-time"}},
       "lastResult":{{"type":"object","required":["ok","text","milliseconds"],"properties":{{"ok":{{"type":"boolean"}},
       "text":{{"type":"string"}},"error":{{"type":"string"}},
       "milliseconds":{{"type":"integer"}}}}}}}}}})",
-                              kFields));
+                    kFields));
     api.AddSchema("NewSchedule", fmt::format(R"({{"type":"object","additionalProperties":false,
       "required":["name","feature","cron"],"properties":{{{}}}}})",
                                              kFields));

@@ -127,7 +127,7 @@ struct Builtin {
   std::string_view infix = {};     // "+", ":=", "in"
   bool nondeterministic = false;   // the same arguments may give different answers
   bool deprecated = false;
-  bool relation = false;           // answers with an array of results, each tried in turn (walk)
+  bool relation = false;  // answers with an array of results, each tried in turn (walk)
 };
 
 // All built-ins known to this process.
@@ -148,25 +148,25 @@ class Registry {
 };
 
 // The families, each in its own file.
-std::span<const Builtin> OperatorBuiltins();    // operators.cc: eq, assign, plus … internal.*
-std::span<const Builtin> NumberBuiltins();      // numbers.cc
-std::span<const Builtin> AggregateBuiltins();   // aggregates.cc, with sets, arrays
-std::span<const Builtin> ObjectBuiltins();      // objects.cc, json.patch and its like, graph
-std::span<const Builtin> StringBuiltins();      // strings.cc, sprintf
-std::span<const Builtin> TypeBuiltins();        // types.cc, casts
-std::span<const Builtin> EncodingBuiltins();    // encoding.cc
-std::span<const Builtin> RegexBuiltins();       // regex.cc
-std::span<const Builtin> GlobBuiltins();        // glob.cc
-std::span<const Builtin> UnitBuiltins();        // units.cc, semver
-std::span<const Builtin> NetBuiltins();         // net.cc, uri.cc
-std::span<const Builtin> TimeBuiltins();        // time.cc
-std::span<const Builtin> CryptoBuiltins();      // crypto.cc, x509
-std::span<const Builtin> TokenBuiltins();       // tokens.cc: io.jwt.*
-std::span<const Builtin> GraphqlBuiltins();     // graphql.cc
-std::span<const Builtin> SchemaBuiltins();      // schema.cc: json.match_schema, json.verify_schema
-std::span<const Builtin> EffectBuiltins();      // effects.cc: http.send, opa.runtime, rand, uuid …
-std::span<const Builtin> TemplateBuiltins();    // template.cc: strings.render_template
-std::span<const Builtin> RegoBuiltins();        // rego.cc: rego.parse_module
+std::span<const Builtin> OperatorBuiltins();   // operators.cc: eq, assign, plus … internal.*
+std::span<const Builtin> NumberBuiltins();     // numbers.cc
+std::span<const Builtin> AggregateBuiltins();  // aggregates.cc, with sets, arrays
+std::span<const Builtin> ObjectBuiltins();     // objects.cc, json.patch and its like, graph
+std::span<const Builtin> StringBuiltins();     // strings.cc, sprintf
+std::span<const Builtin> TypeBuiltins();       // types.cc, casts
+std::span<const Builtin> EncodingBuiltins();   // encoding.cc
+std::span<const Builtin> RegexBuiltins();      // regex.cc
+std::span<const Builtin> GlobBuiltins();       // glob.cc
+std::span<const Builtin> UnitBuiltins();       // units.cc, semver
+std::span<const Builtin> NetBuiltins();        // net.cc, uri.cc
+std::span<const Builtin> TimeBuiltins();       // time.cc
+std::span<const Builtin> CryptoBuiltins();     // crypto.cc, x509
+std::span<const Builtin> TokenBuiltins();      // tokens.cc: io.jwt.*
+std::span<const Builtin> GraphqlBuiltins();    // graphql.cc
+std::span<const Builtin> SchemaBuiltins();     // schema.cc: json.match_schema, json.verify_schema
+std::span<const Builtin> EffectBuiltins();     // effects.cc: http.send, opa.runtime, rand, uuid …
+std::span<const Builtin> TemplateBuiltins();   // template.cc: strings.render_template
+std::span<const Builtin> RegoBuiltins();       // rego.cc: rego.parse_module
 
 // "null", "boolean", "number", "string", "array", "object", "set"
 std::string_view TypeName(const Value& value);
