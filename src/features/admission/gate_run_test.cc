@@ -9,7 +9,8 @@ namespace bulwark::admission {
 
 namespace {
 
-std::string Reviewed(std::string_view text, GateTestOptions options = {}, GateFormat format = {}) {
+std::string Reviewed(std::string_view text, const GateTestOptions& options = {},
+                     const GateFormat& format = {}) {
   Arena arena;
   std::vector<Value> objects = Objects(arena, text);
   auto report = RunGateTest(objects, options);

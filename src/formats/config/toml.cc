@@ -7,14 +7,24 @@
 #include <fmt/format.h>
 
 // What the library takes for granted does not hold for every input ("[" and then a control
-// character): it goes on to say so in words, as long as it neither stops at an assertion nor is
-// told that the case cannot be.
+// character), and beyond that point it promises nothing: its assertions end the parse instead.
+namespace bulwark {
+namespace {
+struct TomlAssertion {};
+}  // namespace
+}  // namespace bulwark
 #include <toml++/impl/preprocessor.h>
 #undef TOML_ASSERT
-#define TOML_ASSERT(expr) static_cast<void>(0)
+#define TOML_ASSERT(expr) (static_cast<bool>(expr) ? void() : throw ::bulwark::TomlAssertion())
 #undef TOML_ASSERT_ASSUME
-#define TOML_ASSERT_ASSUME(expr) static_cast<void>(0)
+#define TOML_ASSERT_ASSUME(expr) TOML_ASSERT(expr)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpragmas"
+#pragma GCC diagnostic ignored "-Wunknown-warning-option"
+#pragma GCC diagnostic ignored "-Wterminate"  // in functions that are not called here
+#pragma GCC diagnostic ignored "-Wexceptions"
 #include <toml++/toml.h>
+#pragma GCC diagnostic pop
 #include <cmath>
 #include <sstream>
 
@@ -103,19 +113,39 @@ class Converter {
   size_t max_depth_;
 };
 
+// The first line that begins a table's name with what begins no key; else the first line.
+uint32_t SuspectLine(std::string_view text) {
+  uint32_t number = 0;
+  for (std::string_view line : SplitLines(text)) {
+    ++number;
+    line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+    if (!line.starts_with('[')) continue;
+    line.remove_prefix(std::min(line.find_first_not_of("[ \t"), line.size()));
+    const char c = line.empty() ? ']' : line[0];
+    const bool key = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '_' || c == '-' || c == '"' || c == '\'';
+    if (!key) return number;
+  }
+  return 1;
+}
+
 }  // namespace
 
 Result<Value> ParseToml(std::string_view text, Arena& arena, const ConfigLimits& limits) {
   BW_TRY(CheckText(text, limits));
   text = WithoutBom(text);
   BW_TRY(CheckKeys(text, std::min<size_t>(limits.max_depth, 64)));
-  toml::parse_result parsed = toml::parse(text);
-  if (!parsed) {
-    const toml::parse_error& error = parsed.error();
-    return config_internal::SyntaxErrorAt(error.source().begin.line, error.source().begin.column,
-                                          error.description());
+  try {
+    toml::parse_result parsed = toml::parse(text);
+    if (!parsed) {
+      const toml::parse_error& error = parsed.error();
+      return config_internal::SyntaxErrorAt(error.source().begin.line, error.source().begin.column,
+                                            error.description());
+    }
+    return Converter(arena, limits.max_depth).Convert(parsed.table(), 0);
+  } catch (const TomlAssertion&) {
+    return config_internal::SyntaxErrorAt(SuspectLine(text), 1, "expected a key");
   }
-  return Converter(arena, limits.max_depth).Convert(parsed.table(), 0);
 }
 
 }  // namespace bulwark

@@ -65,17 +65,18 @@ class Routes {
                                        "enabled", "lastRun", "nextRun"},
                        .render = [](const Request&, const store::Record&, Value record, Arena&,
                                     Value& out) { out = record; }});
-    auto add = [&](std::string method, std::string path, std::string id, std::string summary,
-                   std::string request, int status, auto member) {
-      api.Add({.method = std::move(method),
+    auto add = [&](const std::string& method, const std::string& path, const std::string& id,
+                   const std::string& summary, const std::string& request, int status,
+                   auto member) {
+      api.Add({.method = method,
                .path = "/api/v1/schedules" + path,
-               .id = std::move(id),
+               .id = id,
                .tag = "schedules",
-               .summary = std::move(summary),
+               .summary = summary,
                .description = {},
                .permission = "schedules.write",
                .parameters = {},
-               .request = std::move(request),
+               .request = request,
                .response = status == 204 || status == 202 ? "" : "Schedule",
                .status = status,
                .handler = [self, member](Request& r) -> Result<Response> {
