@@ -207,9 +207,7 @@ Outcome Machine::Run(const Procedure& procedure, std::span<const Value> argument
   uint32_t result_place = kNone;
   std::vector<Given> given;
   Outcome outcome = Outcome::kUndefined;
-  auto get = [&](uint32_t operand) -> const Value& {
-    return (operand & kConstant) != 0 ? code.constants[operand & ~kConstant] : r[operand];
-  };
+  auto get = [&](uint32_t operand) -> const Value& { return Operand(code, r, operand); };
   const Instruction* const begin = code.instructions.data();
   const Instruction* at = begin + procedure.entry;
   for (bool running = true; running;) {

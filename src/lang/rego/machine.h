@@ -142,7 +142,6 @@ class Machine {
   Outcome Leaves(const TreeNode& node, Value& out);
   Outcome Dynamic(const WalkSite& walk, const Program& code, const Value* registers, Value& out);
   Outcome Call(const CallSite& site, const Program& code, const Value* registers, Value& out);
-  Outcome CallFunction(const Document& function, std::span<const Value> arguments, Value& out);
   Outcome CallBuiltin(const Builtin& builtin, std::span<const Value> arguments,
                       const CallSite& site, Value& out);
   Outcome Calculated(Arithmetic what, const CallSite& site, const Program& code,

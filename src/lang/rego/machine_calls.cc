@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "lang/rego/machine.h"
+#include "lang/rego/machine_values.h"
 
 namespace bulwark::rego {
 
@@ -28,11 +29,6 @@ Outcome Machine::CallBuiltin(const Builtin& builtin, std::span<const Value> argu
   return Outcome::kUndefined;
 }
 
-Outcome Machine::CallFunction(const Document& function, std::span<const Value> arguments,
-                              Value& out) {
-  return Run(function.procedure, arguments, out);
-}
-
 Outcome Machine::Call(const CallSite& site, const Program& code, const Value* registers,
                       Value& out) {
   Value few[8];
@@ -44,8 +40,7 @@ Outcome Machine::Call(const CallSite& site, const Program& code, const Value* re
   }
   for (size_t i = 0; i < site.operands.size(); ++i) {
     const uint32_t operand = site.operands[i];
-    arguments[i] =
-        (operand & kConstant) != 0 ? code.constants[operand & ~kConstant] : registers[operand];
+    arguments[i] = Operand(code, registers, operand);
   }
   const Builtin* builtin = site.builtin;
   const Document* function = site.function;
@@ -68,7 +63,7 @@ Outcome Machine::Call(const CallSite& site, const Program& code, const Value* re
         inside->memos = {};
         inside->mocks = nullptr;
         scope_ = inside;
-        outcome = CallFunction(*what.by_function, arguments, out);
+        outcome = Run(what.by_function->procedure, arguments, out);
         scope_ = outside;
       }
       scope_->mocks = all;
@@ -82,14 +77,12 @@ Outcome Machine::Call(const CallSite& site, const Program& code, const Value* re
     out = *base;
     return Outcome::kValue;
   }
-  return CallFunction(*function, arguments, out);
+  return Run(function->procedure, arguments, out);
 }
 
 Outcome Machine::Calculated(Arithmetic what, const CallSite& site, const Program& code,
                             const Value* registers, Value& out) {
-  auto operand = [&](uint32_t at) -> const Value& {
-    return (at & kConstant) != 0 ? code.constants[at & ~kConstant] : registers[at];
-  };
+  auto operand = [&](uint32_t at) -> const Value& { return Operand(code, registers, at); };
   const Value& a = operand(site.operands[0]);
   const Value& b = operand(site.operands[1]);
   if (a.IsInt() && b.IsInt()) {
@@ -126,8 +119,7 @@ void Machine::Print(const CallSite& site, const Value* registers, const Program&
   std::vector<std::vector<std::string>> columns;
   size_t lines = 1;
   for (uint32_t operand : site.operands) {
-    const Value& set =
-        (operand & kConstant) != 0 ? code.constants[operand & ~kConstant] : registers[operand];
+    const Value& set = Operand(code, registers, operand);
     std::vector<std::string> column;
     for (const Value& value : set.items())
       column.push_back(value.IsString() ? std::string(value.AsString()) : ToRegoText(value));

@@ -174,9 +174,7 @@ bool Machine::Walker::Next(Arena& arena, Value* path_out, Value& value) {
 // times, those that an index has afterwards. The comparison itself still follows.
 bool Machine::Filter(const FilterSite& site, const Program& code, const Value* registers,
                      Iterator& iterator) {
-  auto operand = [&](uint32_t at) -> const Value& {
-    return (at & kConstant) != 0 ? code.constants[at & ~kConstant] : registers[at];
-  };
+  auto operand = [&](uint32_t at) -> const Value& { return Operand(code, registers, at); };
   const Value& over = operand(site.collection);
   iterator = {};
   if (over.IsMap()) {

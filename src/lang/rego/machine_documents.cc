@@ -100,9 +100,7 @@ Value Machine::Patched(const Value* from, std::span<const Value> path, const Val
 
 void Machine::Enter(const WithSite& site, const Program& code, const Value* registers,
                     Scope*& slot) {
-  auto operand = [&](uint32_t at) -> const Value& {
-    return (at & kConstant) != 0 ? code.constants[at & ~kConstant] : registers[at];
-  };
+  auto operand = [&](uint32_t at) -> const Value& { return Operand(code, registers, at); };
   Scope* made = arena_.New<Scope>(*scope_);
   made->memos = {};
   made->outer = scope_;
@@ -249,7 +247,7 @@ Outcome Machine::Dynamic(const WalkSite& walk, const Program& code, const Value*
   size_t i = 0;
   auto key = [&](size_t at) -> const Value& {
     const uint32_t operand = walk.keys[at];
-    return (operand & kConstant) != 0 ? code.constants[operand & ~kConstant] : registers[operand];
+    return Operand(code, registers, operand);
   };
   Value at;
   bool found = false;

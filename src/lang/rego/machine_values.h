@@ -1,10 +1,16 @@
 #pragma once
 
-// One step into a value, as the machine's parts need it.
+// What the machine's parts share: reading an operand, and one step into a value.
 
 #include "base/value.h"
+#include "lang/rego/program.h"
 
 namespace bulwark::rego {
+
+// The value of an operand: a constant of the program, or a register of the frame.
+inline const Value& Operand(const Program& code, const Value* registers, uint32_t operand) {
+  return (operand & kConstant) != 0 ? code.constants[operand & ~kConstant] : registers[operand];
+}
 
 // container[key]
 inline bool Get(const Value& container, const Value& key, Value& out) {

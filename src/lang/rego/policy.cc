@@ -42,8 +42,7 @@ class Compiled : public Policy {
   explicit Compiled(const CompileOptions& options) : options_(options) {}
 
   bool Build(std::vector<std::unique_ptr<Module>> modules, std::vector<Diagnostic>& errors) {
-    ResolveModules(std::move(modules), {.builtins = options_.builtins, .strict = options_.strict},
-                   resolution_, errors);
+    ResolveModules(std::move(modules), {.builtins = options_.builtins}, resolution_, errors);
     CheckPolicy(resolution_, Checks(), types_, errors);
     if (!errors.empty()) return false;
     PlanModules(resolution_, Plans(), plan_, errors);

@@ -47,8 +47,8 @@ struct CompileOptions {
   bool print = true;                         // false: calls to print() are erased
   size_t error_limit = 10;                   // 0: none
   bool observe = false;                      // lets an Observer follow evaluations, at some cost
-  // Schemas by path ("input", "data.acl") for type checking; `schemas_for_annotations`: those that
-  // METADATA names ("schema.input" → JSON schema).
+  // JSON schemas for type checking, by path ("input", "data.acl") or by the name that METADATA
+  // gives them ("schema.input").
   std::vector<std::pair<std::string, Value>> schemas;
 };
 

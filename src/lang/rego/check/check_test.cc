@@ -39,7 +39,7 @@ std::unique_ptr<Compiled> Compile(const std::vector<std::string>& texts,
     }
     modules.push_back(std::move(*module));
   }
-  ResolveModules(std::move(modules), {.strict = settings.check.strict}, out->policy, out->errors);
+  ResolveModules(std::move(modules), {}, out->policy, out->errors);
   CheckPolicy(out->policy, settings.check, out->types, out->errors);
   return out;
 }

@@ -86,7 +86,6 @@ struct TreeNode {
 
 struct ResolveOptions {
   const Registry* builtins = &Registry::Standard();
-  bool strict = false;  // unused and shadowing variables are errors (reported by the checks)
 };
 
 struct Resolution {
